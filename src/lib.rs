@@ -1,0 +1,5 @@
+//! A small WebSocket message server.
+#![forbid(unsafe_code)]
+#![cfg_attr(not(test), warn(clippy::unwrap_used, clippy::print_stdout))]
+
+pub mod proto;

@@ -1,0 +1,753 @@
+//! Whole messages and control frames out of pieces of frames.
+
+use std::fmt;
+
+use super::assembly::{Assembly, judge_first};
+use super::{CloseFrame, FrameDecoder, FramePart, OpCode, ProtocolError, Role};
+
+/// Bytes in, the next whole message or control frame out.
+///
+/// It judges what a single header cannot show: the order of fragments, the size of a message, its
+/// text, and the payload of a Close. A message that one input holds in one frame is borrowed from
+/// that input; any other is put together here, on the heap, and that memory is given back by the
+/// call that follows its delivery. Hence: call until `None`, and an idle reader owns nothing.
+///
+/// Transitions, for a frame that is whole; pieces of a frame take the same ones:
+///
+/// | Message under way | Frame | Message under way then | Gives |
+/// |---|---|---|---|
+/// | none | text or binary, final | none | the message |
+/// | none | text or binary | this one | nothing |
+/// | none | continuation | | `UnexpectedContinuation` |
+/// | some | continuation, final | none | the message |
+/// | some | continuation | the same, longer | nothing |
+/// | some | text or binary | | `InterruptedMessage` |
+/// | any | close, ping or pong | the same | the control frame |
+///
+/// Not handled: what a Close means for the frames behind it, and when an unfinished message has
+/// taken too long; the session knows.
+#[derive(Debug)]
+pub struct MessageReader {
+    decoder: FrameDecoder,
+    /// The message under way, or the one that the last call lent out.
+    assembly: Option<Box<Assembly>>,
+    /// The payload of a control frame cut by the end of the input, or the one that the last call
+    /// lent out.
+    control: Option<Box<ControlPayload>>,
+    /// What of the above the last call lent out, and the next call frees.
+    lent: Option<Lent>,
+}
+
+impl MessageReader {
+    /// A reader at the start of a stream; `role` is the role of the reader.
+    pub const fn new(role: Role) -> Self {
+        Self {
+            decoder: FrameDecoder::new(role),
+            assembly: None,
+            control: None,
+            lent: None,
+        }
+    }
+
+    /// Takes bytes from the front of `input` and returns the next message or control frame; `None`
+    /// when `input` is used up. Unmasks in place.
+    ///
+    /// # Errors
+    ///
+    /// The first thing that the peer did wrong. Nothing can be read behind an error: what a further
+    /// call returns is meaningless.
+    #[inline]
+    pub fn next<'a, 'input: 'a>(
+        &'a mut self,
+        input: &mut &'input mut [u8],
+        limits: &MessageLimits,
+    ) -> Result<Option<Incoming<'a>>, ProtocolError> {
+        if let Some(lent) = self.lent.take() {
+            self.free(lent);
+        }
+        while let Some(part) = self.decoder.next_part(input)? {
+            let is_whole = part.begins_frame && part.ends_frame;
+            let opcode = part.header.opcode;
+            if opcode.is_control() {
+                if is_whole {
+                    return parse_control(opcode, part.payload).map(Some);
+                }
+                if self.collect_control(&part) {
+                    let payload = self
+                        .control
+                        .as_ref()
+                        .map_or(&[][..], |control| control.bytes());
+                    return parse_control(opcode, payload).map(Some);
+                }
+            } else if is_whole && part.header.is_final && self.assembly.is_none() {
+                judge_first(&part.header, limits)?;
+                return parse_message(opcode, part.payload).map(Some);
+            } else if self.assemble(&part, limits)? {
+                let message = self.assembly.as_ref().map(|assembly| assembly.message());
+                return Ok(message.map(Incoming::Message));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Whether something has begun and is not finished: a message, between two of its fragments or
+    /// inside one, or a frame of any kind, from the first byte of its header on.
+    ///
+    /// A peer must not stay here for long; but one that sends much may be found here after every
+    /// input, each time inside another message.
+    #[inline]
+    pub fn is_mid_message(&self) -> bool {
+        let is_lent = matches!(self.lent, Some(Lent::Message));
+        self.decoder.is_mid_frame() || (self.assembly.is_some() && !is_lent)
+    }
+
+    /// Bytes of heap memory that the reader holds; 0 when it is idle.
+    pub fn held_len(&self) -> usize {
+        let message_len = self
+            .assembly
+            .as_ref()
+            .map_or(0, |assembly| assembly.held_len());
+        let control_len = self
+            .control
+            .as_ref()
+            .map_or(0, |_| size_of::<ControlPayload>());
+        message_len + control_len
+    }
+
+    /// Gives back the memory of what was delivered.
+    #[cold]
+    fn free(&mut self, lent: Lent) {
+        match lent {
+            Lent::Message => self.assembly = None,
+            Lent::Control => self.control = None,
+        }
+    }
+
+    /// Adds a piece to the message under way, or begins one with it; whether it is whole now.
+    #[cold]
+    fn assemble(
+        &mut self,
+        part: &FramePart<'_>,
+        limits: &MessageLimits,
+    ) -> Result<bool, ProtocolError> {
+        let header = &part.header;
+        let assembly = match &mut self.assembly {
+            None => self
+                .assembly
+                .insert(Box::new(Assembly::begin(header, limits)?)),
+            Some(assembly) => {
+                if part.begins_frame {
+                    assembly.continue_with(header, limits)?;
+                }
+                assembly
+            }
+        };
+        assembly.push(part.payload, header, limits)?;
+        let is_whole = part.ends_frame && header.is_final;
+        if is_whole {
+            assembly.finish()?;
+            self.lent = Some(Lent::Message);
+        }
+        Ok(is_whole)
+    }
+
+    /// Adds a piece to the control frame under way; whether it is whole now.
+    #[cold]
+    fn collect_control(&mut self, part: &FramePart<'_>) -> bool {
+        self.control
+            .get_or_insert_with(|| Box::new(ControlPayload::EMPTY))
+            .push(part.payload);
+        if part.ends_frame {
+            self.lent = Some(Lent::Control);
+        }
+        part.ends_frame
+    }
+}
+
+/// What the caller borrowed from a [`MessageReader`].
+#[derive(Clone, Copy, Debug)]
+enum Lent {
+    /// The assembled message.
+    Message,
+    /// The payload of a control frame.
+    Control,
+}
+
+/// The limits of one message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MessageLimits {
+    /// Payload bytes of a message, all its fragments together.
+    pub message_bytes_max: u64,
+    /// Frames of a message, empty ones included. Judged from the second frame on: a message in a
+    /// single frame is always within it.
+    pub fragments_max: u32,
+}
+
+/// A whole message or control frame.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Incoming<'a> {
+    /// A data message.
+    Message(Message<'a>),
+    /// A Ping with its payload, which the Pong must repeat (RFC 6455 5.5.2).
+    Ping(&'a [u8]),
+    /// A Pong with its payload (RFC 6455 5.5.3).
+    Pong(&'a [u8]),
+    /// A Close; `None` if it is empty (RFC 6455 5.5.1).
+    Close(Option<CloseFrame<'a>>),
+}
+
+/// Shows payloads by their length.
+impl fmt::Debug for Incoming<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Message(message) => message.fmt(f),
+            Self::Ping(payload) => write!(f, "Ping({} bytes)", payload.len()),
+            Self::Pong(payload) => write!(f, "Pong({} bytes)", payload.len()),
+            Self::Close(None) => f.write_str("Close"),
+            Self::Close(Some(close)) => close.fmt(f),
+        }
+    }
+}
+
+/// A whole data message.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Message<'a> {
+    /// Text: valid UTF-8 over the whole message.
+    Text(&'a str),
+    /// Binary: any bytes.
+    Binary(&'a [u8]),
+}
+
+impl<'a> Message<'a> {
+    /// The opcode of a frame with this message.
+    #[inline]
+    pub fn opcode(&self) -> OpCode {
+        match self {
+            Self::Text(_) => OpCode::Text,
+            Self::Binary(_) => OpCode::Binary,
+        }
+    }
+
+    /// The bytes of the message.
+    #[inline]
+    pub fn payload(&self) -> &'a [u8] {
+        match self {
+            Self::Text(text) => text.as_bytes(),
+            Self::Binary(bytes) => bytes,
+        }
+    }
+}
+
+/// Shows the payload by its length.
+impl fmt::Debug for Message<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}({} bytes)", self.opcode(), self.payload().len())
+    }
+}
+
+/// The message in a frame that is whole and the only one of its message.
+#[inline]
+fn parse_message(opcode: OpCode, payload: &[u8]) -> Result<Incoming<'_>, ProtocolError> {
+    let message = if opcode == OpCode::Text {
+        Message::Text(str::from_utf8(payload).map_err(|_| ProtocolError::InvalidUtf8)?)
+    } else {
+        Message::Binary(payload)
+    };
+    Ok(Incoming::Message(message))
+}
+
+/// The control frame with this payload.
+fn parse_control(opcode: OpCode, payload: &[u8]) -> Result<Incoming<'_>, ProtocolError> {
+    match opcode {
+        OpCode::Ping => Ok(Incoming::Ping(payload)),
+        OpCode::Pong => Ok(Incoming::Pong(payload)),
+        OpCode::Close => CloseFrame::parse(payload).map(Incoming::Close),
+        OpCode::Continuation | OpCode::Text | OpCode::Binary => {
+            unreachable!("only control frames come here")
+        }
+    }
+}
+
+/// The payload of a control frame that arrives in pieces; the decoder has judged its length.
+struct ControlPayload {
+    bytes: [u8; 125],
+    len: usize,
+}
+
+impl ControlPayload {
+    /// Nothing has arrived.
+    const EMPTY: Self = Self {
+        bytes: [0; 125],
+        len: 0,
+    };
+
+    /// Appends the next bytes.
+    fn push(&mut self, bytes: &[u8]) {
+        let end = self.len + bytes.len();
+        self.bytes[self.len..end].copy_from_slice(bytes);
+        self.len = end;
+    }
+
+    /// What has arrived.
+    fn bytes(&self) -> &[u8] {
+        &self.bytes[..self.len]
+    }
+}
+
+/// Shows the payload by its length.
+impl fmt::Debug for ControlPayload {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ControlPayload({} bytes)", self.len)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::proto::{CloseCode, encode_frame, encode_masked_frame};
+
+    const LIMITS: MessageLimits = MessageLimits {
+        message_bytes_max: 1 << 20,
+        fragments_max: 1 << 17,
+    };
+
+    /// An [`Incoming`] that outlives the call that gave it.
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    enum Event {
+        Text(String),
+        Binary(Vec<u8>),
+        Ping(Vec<u8>),
+        Pong(Vec<u8>),
+        Close(Option<(u16, String)>),
+    }
+
+    impl From<Incoming<'_>> for Event {
+        fn from(incoming: Incoming<'_>) -> Self {
+            match incoming {
+                Incoming::Message(Message::Text(text)) => Self::Text(text.to_owned()),
+                Incoming::Message(Message::Binary(bytes)) => Self::Binary(bytes.to_vec()),
+                Incoming::Ping(payload) => Self::Ping(payload.to_vec()),
+                Incoming::Pong(payload) => Self::Pong(payload.to_vec()),
+                Incoming::Close(close) => {
+                    Self::Close(close.map(|close| (close.code.get(), close.reason.to_owned())))
+                }
+            }
+        }
+    }
+
+    type Events = (Vec<Event>, Option<ProtocolError>);
+
+    /// Reads inputs that follow each other: all events and the first error.
+    fn read<'a>(
+        role: Role,
+        limits: &MessageLimits,
+        inputs: impl IntoIterator<Item = &'a [u8]>,
+    ) -> Events {
+        let mut reader = MessageReader::new(role);
+        let mut events = Vec::new();
+        for input in inputs {
+            let mut bytes = input.to_vec();
+            let mut input = &mut bytes[..];
+            loop {
+                match reader.next(&mut input, limits) {
+                    Ok(Some(incoming)) => events.push(incoming.into()),
+                    Ok(None) => break,
+                    Err(error) => return (events, Some(error)),
+                }
+            }
+            assert!(input.is_empty());
+            assert!(
+                reader.is_mid_message() || reader.held_len() == 0,
+                "idle, but holds memory"
+            );
+        }
+        (events, None)
+    }
+
+    /// Asserts the outcome of a stream read whole, byte by byte and split at every position.
+    fn assert_reads(role: Role, limits: &MessageLimits, bytes: &[u8], expected: &Events) {
+        assert_eq!(read(role, limits, [bytes]), *expected, "{bytes:02x?} whole");
+        assert_eq!(
+            read(role, limits, bytes.chunks(1)),
+            *expected,
+            "{bytes:02x?} byte by byte"
+        );
+        for cut in 0..=bytes.len() {
+            let (front, back) = bytes.split_at(cut);
+            let events = read(role, limits, [front, back]);
+            assert_eq!(events, *expected, "{bytes:02x?} split at {cut}");
+        }
+    }
+
+    /// One row of a conformance table; streams of a server, which need no masks.
+    struct Row {
+        /// What the row shows, with the section of RFC 6455.
+        name: &'static str,
+        bytes: &'static [u8],
+        events: Vec<Event>,
+        /// The error and the status code that the peer is told.
+        error: Option<(ProtocolError, CloseCode)>,
+    }
+
+    fn assert_rows(limits: &MessageLimits, rows: Vec<Row>) {
+        for row in rows {
+            let error = row.error.map(|(error, _)| error);
+            let code = error.map(ProtocolError::close_code);
+            assert_eq!(code, row.error.map(|(_, code)| code), "{}", row.name);
+            assert_reads(Role::Client, limits, row.bytes, &(row.events, error));
+        }
+    }
+
+    fn text(text: &str) -> Event {
+        Event::Text(text.to_owned())
+    }
+
+    fn binary(bytes: &[u8]) -> Event {
+        Event::Binary(bytes.to_vec())
+    }
+
+    /// Appends a frame of any kind; masked with `key` for a server to read.
+    fn push_frame(
+        out: &mut Vec<u8>,
+        is_final: bool,
+        opcode: OpCode,
+        payload: &[u8],
+        key: Option<[u8; 4]>,
+    ) {
+        let start = out.len();
+        match key {
+            Some(key) => encode_masked_frame(out, opcode, &[payload], key),
+            None => encode_frame(out, opcode, &[payload]),
+        }
+        if !is_final {
+            out[start] &= 0x7F;
+        }
+    }
+
+    #[test]
+    fn fr_09_and_fr_10_fragments_follow_their_order() {
+        use ProtocolError::{InterruptedMessage, UnexpectedContinuation};
+        let wrong = CloseCode::PROTOCOL_ERROR;
+        #[rustfmt::skip]
+        let rows = vec![
+            Row { name: "5.4 one frame", bytes: b"\x81\x02ab", events: vec![text("ab")], error: None },
+            Row { name: "5.4 two fragments", bytes: b"\x01\x01a\x80\x01b", events: vec![text("ab")], error: None },
+            Row { name: "5.4 three fragments", bytes: b"\x02\x01a\x00\x01b\x80\x01c", events: vec![binary(b"abc")], error: None },
+            Row { name: "5.4 nothing but the begin", bytes: b"\x01\x01a", events: vec![], error: None },
+            Row { name: "5.4 two messages", bytes: b"\x01\x01a\x80\x01b\x82\x01c", events: vec![text("ab"), binary(b"c")], error: None },
+            Row { name: "5.4 continuation first", bytes: b"\x80\x01a", events: vec![], error: Some((UnexpectedContinuation, wrong)) },
+            Row { name: "5.4 continuation that is not final", bytes: b"\x00\x01a", events: vec![], error: Some((UnexpectedContinuation, wrong)) },
+            Row { name: "5.4 continuation after the end", bytes: b"\x01\x00\x80\x01a\x80\x00", events: vec![text("a")], error: Some((UnexpectedContinuation, wrong)) },
+            Row { name: "5.4 text inside a message", bytes: b"\x01\x01a\x81\x01b", events: vec![], error: Some((InterruptedMessage, wrong)) },
+            Row { name: "5.4 binary inside a message", bytes: b"\x02\x01a\x02\x01b", events: vec![], error: Some((InterruptedMessage, wrong)) },
+            Row { name: "5.5 ping between fragments", bytes: b"\x01\x01a\x89\x01p\x80\x01b", events: vec![Event::Ping(b"p".into()), text("ab")], error: None },
+            Row { name: "5.5 pong between fragments", bytes: b"\x01\x01a\x8A\x01p\x80\x01b", events: vec![Event::Pong(b"p".into()), text("ab")], error: None },
+            Row { name: "5.5 close between fragments", bytes: b"\x01\x01a\x88\x00", events: vec![Event::Close(None)], error: None },
+        ];
+        assert_rows(&LIMITS, rows);
+    }
+
+    #[test]
+    fn fr_15_empty_frames_and_messages_are_delivered() {
+        #[rustfmt::skip]
+        let rows = vec![
+            Row { name: "5.2 empty text", bytes: b"\x81\x00", events: vec![text("")], error: None },
+            Row { name: "5.2 empty binary", bytes: b"\x82\x00", events: vec![binary(b"")], error: None },
+            Row { name: "5.2 empty fragments", bytes: b"\x01\x00\x00\x00\x80\x00", events: vec![text("")], error: None },
+            Row { name: "5.2 empty fragment in the middle", bytes: b"\x01\x01a\x00\x00\x80\x01b", events: vec![text("ab")], error: None },
+            Row { name: "5.2 empty ping", bytes: b"\x89\x00", events: vec![Event::Ping(vec![])], error: None },
+        ];
+        assert_rows(&LIMITS, rows);
+    }
+
+    #[test]
+    fn ms_01_and_ms_02_text_fails_at_its_first_bad_byte() {
+        let wrong = Some((ProtocolError::InvalidUtf8, CloseCode::INVALID_PAYLOAD));
+        #[rustfmt::skip]
+        let rows = vec![
+            Row { name: "8.1 whole", bytes: b"\x81\x04\xF0\x9F\x98\x80", events: vec![text("😀")], error: None },
+            Row { name: "8.1 cut by a fragment", bytes: b"\x01\x01\xC3\x80\x01\xA9", events: vec![text("é")], error: None },
+            Row { name: "8.1 cut twice, with a ping", bytes: b"\x01\x01\xE2\x00\x01\x82\x89\x00\x80\x01\xAC", events: vec![Event::Ping(vec![]), text("€")], error: None },
+            Row { name: "8.1 binary may be anything", bytes: b"\x82\x02\xC3\xFF", events: vec![binary(b"\xC3\xFF")], error: None },
+            Row { name: "8.1 cut at the end", bytes: b"\x81\x01\xC3", events: vec![], error: wrong },
+            Row { name: "8.1 cut at the end of the last fragment", bytes: b"\x01\x01a\x80\x01\xC3", events: vec![], error: wrong },
+            Row { name: "8.1 surrogate", bytes: b"\x81\x03\xED\xA0\x80", events: vec![], error: wrong },
+            Row { name: "8.1 overlong", bytes: b"\x81\x02\xC0\xAF", events: vec![], error: wrong },
+            Row { name: "8.1 too large", bytes: b"\x81\x04\xF4\x90\x80\x80", events: vec![], error: wrong },
+            Row { name: "8.1 bad byte in an unfinished frame", bytes: b"\x81\x7Da\xFF", events: vec![], error: wrong },
+            Row { name: "8.1 bad byte in an unfinished message", bytes: b"\x01\x02\xF4\x90", events: vec![], error: wrong },
+            Row { name: "8.1 bad byte across fragments", bytes: b"\x01\x01\xED\x00\x7D\xA0", events: vec![], error: wrong },
+        ];
+        assert_rows(&LIMITS, rows);
+    }
+
+    #[test]
+    fn cl_02_closes_are_judged() {
+        let close = |code, reason: &str| vec![Event::Close(Some((code, reason.to_owned())))];
+        let wrong = CloseCode::PROTOCOL_ERROR;
+        #[rustfmt::skip]
+        let rows = vec![
+            Row { name: "5.5.1 empty", bytes: b"\x88\x00", events: vec![Event::Close(None)], error: None },
+            Row { name: "5.5.1 code", bytes: b"\x88\x02\x03\xE8", events: close(1000, ""), error: None },
+            Row { name: "5.5.1 code and reason", bytes: b"\x88\x04\x0F\xA0\xC3\xA9", events: close(4000, "é"), error: None },
+            Row { name: "5.5.1 half a code", bytes: b"\x88\x01\x03", events: vec![], error: Some((ProtocolError::TruncatedCloseCode, wrong)) },
+            Row { name: "7.4.1 code 1005", bytes: b"\x88\x02\x03\xED", events: vec![], error: Some((ProtocolError::InvalidCloseCode, wrong)) },
+            Row { name: "7.4.2 code 999", bytes: b"\x88\x02\x03\xE7", events: vec![], error: Some((ProtocolError::InvalidCloseCode, wrong)) },
+            Row { name: "8.1 reason", bytes: b"\x88\x03\x03\xE8\xFF", events: vec![], error: Some((ProtocolError::InvalidUtf8, CloseCode::INVALID_PAYLOAD)) },
+        ];
+        assert_rows(&LIMITS, rows);
+    }
+
+    #[test]
+    fn fr_07_and_ms_04_sizes_and_counts_are_judged_by_the_header() {
+        let limits = MessageLimits {
+            message_bytes_max: 4,
+            fragments_max: 3,
+        };
+        let too_big = Some((ProtocolError::MessageTooBig, CloseCode::MESSAGE_TOO_BIG));
+        let too_many = Some((ProtocolError::TooManyFragments, CloseCode::POLICY_VIOLATION));
+        #[rustfmt::skip]
+        let rows = vec![
+            Row { name: "10.4 at the limit", bytes: b"\x82\x04abcd", events: vec![binary(b"abcd")], error: None },
+            Row { name: "10.4 one more, announced", bytes: b"\x82\x05", events: vec![], error: too_big },
+            Row { name: "10.4 2^40 announced", bytes: b"\x82\x7F\0\0\x01\0\0\0\0\0", events: vec![], error: too_big },
+            Row { name: "10.4 2^63 - 1 announced", bytes: b"\x82\x7F\x7F\xFF\xFF\xFF\xFF\xFF\xFF\xFF", events: vec![], error: too_big },
+            Row { name: "10.4 sum at the limit", bytes: b"\x01\x02ab\x80\x02cd", events: vec![text("abcd")], error: None },
+            Row { name: "10.4 sum over it, announced", bytes: b"\x01\x02ab\x80\x03", events: vec![], error: too_big },
+            Row { name: "10.4 sum that overflows, announced", bytes: b"\x01\x02ab\x00\x7F\x7F\xFF\xFF\xFF\xFF\xFF\xFF\xFF", events: vec![], error: too_big },
+            Row { name: "10.4 control frames are no part of the sum", bytes: b"\x89\x05hello", events: vec![Event::Ping(b"hello".into())], error: None },
+            Row { name: "10.4 as many fragments as allowed", bytes: b"\x01\x00\x00\x00\x80\x00", events: vec![text("")], error: None },
+            Row { name: "10.4 one more, empty", bytes: b"\x01\x00\x00\x00\x00\x00\x80\x00", events: vec![], error: too_many },
+            Row { name: "10.4 the count begins anew", bytes: b"\x01\x00\x80\x00\x01\x00\x00\x00\x80\x00", events: vec![text(""), text("")], error: None },
+        ];
+        assert_rows(&limits, rows);
+    }
+
+    #[test]
+    fn fr_07_memory_grows_with_what_arrives_not_with_what_is_announced() {
+        let limits = MessageLimits {
+            message_bytes_max: 1 << 40,
+            fragments_max: 1,
+        };
+        let mut reader = MessageReader::new(Role::Client);
+        let mut header = *b"\x82\x7F\x00\x00\x00\xFF\x00\x00\x00\x00";
+        assert_eq!(reader.next(&mut &mut header[..], &limits), Ok(None));
+        assert!(reader.held_len() < 100);
+        for received in 1..=5000 {
+            assert_eq!(reader.next(&mut &mut [b'a'; 1][..], &limits), Ok(None));
+            assert!(reader.held_len() < 100 + 2 * received);
+        }
+    }
+
+    #[test]
+    fn ms_04_131_000_fragments_hold_their_payload_and_a_constant() {
+        let mut reader = MessageReader::new(Role::Client);
+        assert_eq!(
+            reader.next(&mut &mut b"\x02\x00".to_owned()[..], &LIMITS),
+            Ok(None)
+        );
+        for received in 1..=131_000 {
+            assert_eq!(
+                reader.next(&mut &mut b"\x00\x01a".to_owned()[..], &LIMITS),
+                Ok(None)
+            );
+            assert!(reader.held_len() < 2 * received + 100);
+        }
+        let mut last = *b"\x80\x00";
+        let mut input = &mut last[..];
+        let message = reader.next(&mut input, &LIMITS).unwrap();
+        let Some(Incoming::Message(Message::Binary(bytes))) = message else {
+            panic!("{message:?}")
+        };
+        assert_eq!(bytes, vec![b'a'; 131_000]);
+    }
+
+    #[test]
+    fn memory_is_given_back_by_the_call_behind_the_delivery() {
+        let mut reader = MessageReader::new(Role::Client);
+        let mut first = *b"\x82\x03a";
+        assert_eq!(reader.next(&mut &mut first[..], &LIMITS), Ok(None));
+        assert!(reader.is_mid_message());
+
+        let mut second = *b"bc\x89\x01";
+        let mut input = &mut second[..];
+        let message = Incoming::Message(Message::Binary(b"abc"));
+        assert_eq!(reader.next(&mut input, &LIMITS), Ok(Some(message)));
+        assert_eq!(reader.next(&mut input, &LIMITS), Ok(None));
+        assert!(reader.is_mid_message());
+
+        let mut third = *b"p";
+        let mut input = &mut third[..];
+        assert_eq!(
+            reader.next(&mut input, &LIMITS),
+            Ok(Some(Incoming::Ping(b"p")))
+        );
+        assert!(!reader.is_mid_message() && reader.held_len() > 0);
+        assert_eq!(reader.next(&mut &mut [][..], &LIMITS), Ok(None));
+        assert_eq!(reader.held_len(), 0);
+    }
+
+    #[test]
+    fn a_message_stays_under_way_while_a_cut_ping_is_lent() {
+        let mut reader = MessageReader::new(Role::Client);
+        assert_eq!(
+            reader.next(&mut &mut b"\x01\x01a\x89\x01".to_owned()[..], &LIMITS),
+            Ok(None)
+        );
+        let mut rest = *b"p";
+        let mut input = &mut rest[..];
+        assert_eq!(
+            reader.next(&mut input, &LIMITS),
+            Ok(Some(Incoming::Ping(b"p")))
+        );
+        assert!(reader.is_mid_message());
+    }
+
+    #[test]
+    fn a_message_in_one_input_is_borrowed_from_it() {
+        let mut reader = MessageReader::new(Role::Server);
+        let mut bytes = Vec::new();
+        encode_masked_frame(&mut bytes, OpCode::Text, &[b"borrowed"], [1, 2, 3, 4]);
+        let mut input = &mut bytes[..];
+        assert!(reader.next(&mut input, &LIMITS).unwrap().is_some());
+        assert_eq!(reader.held_len(), 0);
+        assert_eq!(&bytes[6..], b"borrowed");
+    }
+
+    #[test]
+    fn debug_output_shows_no_payload() {
+        let mut reader = MessageReader::new(Role::Client);
+        let mut bytes =
+            *b"\x81\x06secret\x89\x06secret\x88\x08\x03\xE8secret\x01\x06secret\x89\x07secret";
+        let mut input = &mut bytes[..];
+        let mut shown = String::new();
+        while let Some(incoming) = reader.next(&mut input, &LIMITS).unwrap() {
+            shown += &format!("{incoming:?} ");
+        }
+        shown += &format!("{reader:?}");
+        assert!(shown.contains("6 bytes"));
+        assert!(
+            !shown.contains("secret") && !shown.contains("115, 101"),
+            "{shown}"
+        );
+    }
+
+    #[test]
+    fn an_idle_reader_is_56_bytes_and_owns_no_heap() {
+        assert_eq!(size_of::<MessageReader>(), 56);
+        assert_eq!(MessageReader::new(Role::Server).held_len(), 0);
+        assert!(size_of::<Incoming<'_>>() <= 32);
+    }
+
+    /// A frame to be sent, for properties.
+    #[derive(Clone, Debug)]
+    struct Sent {
+        is_final: bool,
+        opcode: OpCode,
+        payload: Vec<u8>,
+    }
+
+    /// What whole frames mean: the rules of order and of text as plainly as they can be said.
+    fn model(frames: &[Sent]) -> Events {
+        let mut events = Vec::new();
+        let mut open: Option<(OpCode, Vec<u8>)> = None;
+        for frame in frames {
+            let payload = frame.payload.clone();
+            match (frame.opcode, &mut open) {
+                (OpCode::Ping, _) => events.push(Event::Ping(payload)),
+                (OpCode::Pong, _) => events.push(Event::Pong(payload)),
+                (OpCode::Close, _) => events.push(Event::Close(None)),
+                (OpCode::Continuation, None) => {
+                    return (events, Some(ProtocolError::UnexpectedContinuation));
+                }
+                (OpCode::Continuation, Some((_, message))) => message.extend(payload),
+                (_, Some(_)) => return (events, Some(ProtocolError::InterruptedMessage)),
+                (opcode, None) => open = Some((opcode, payload)),
+            }
+            if let Some((OpCode::Text, message)) = &open {
+                let error = str::from_utf8(message).err();
+                let is_cut = error.is_some_and(|error| error.error_len().is_none());
+                if error.is_some() && (frame.is_final || !is_cut) && !frame.opcode.is_control() {
+                    return (events, Some(ProtocolError::InvalidUtf8));
+                }
+            }
+            if frame.is_final && !frame.opcode.is_control() {
+                events.extend(open.take().map(|(opcode, message)| match opcode {
+                    OpCode::Text => Event::Text(String::from_utf8(message).unwrap()),
+                    _ => Event::Binary(message),
+                }));
+            }
+        }
+        (events, None)
+    }
+
+    fn sent() -> impl Strategy<Value = Sent> {
+        let payload = prop_oneof![
+            4 => "[a-zé€😀]{0,8}".prop_map(String::into_bytes),
+            1 => prop::collection::vec(prop::sample::select(b"a\xC3\xA9\xE2\x82\xFF"), 0..4),
+        ];
+        let opcode = prop::sample::select(&[
+            OpCode::Continuation,
+            OpCode::Continuation,
+            OpCode::Text,
+            OpCode::Binary,
+            OpCode::Ping,
+            OpCode::Pong,
+            OpCode::Close,
+        ]);
+        (any::<bool>(), opcode, payload).prop_map(|(is_final, opcode, payload)| Sent {
+            is_final: is_final || opcode.is_control(),
+            opcode,
+            payload: if opcode == OpCode::Close {
+                Vec::new()
+            } else {
+                payload
+            },
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn fr_10_order_and_text_agree_with_the_model_for_any_split(
+            frames in prop::collection::vec(sent(), 0..8),
+            key: Option<[u8; 4]>,
+            chunk_len in 1_usize..20,
+        ) {
+            let mut bytes = Vec::new();
+            for frame in &frames {
+                push_frame(&mut bytes, frame.is_final, frame.opcode, &frame.payload, key);
+            }
+            let role = if key.is_some() { Role::Server } else { Role::Client };
+            let expected = model(&frames);
+            prop_assert_eq!(&read(role, &LIMITS, [&bytes[..]]), &expected);
+            prop_assert_eq!(&read(role, &LIMITS, bytes.chunks(chunk_len)), &expected);
+        }
+
+        #[test]
+        fn any_split_of_any_bytes_gives_the_same_events(
+            bytes in prop::collection::vec(
+                prop_oneof![3 => 0_u8..8, 3 => 0x80_u8..0x90, 1 => any::<u8>()], 0..60),
+            chunk_len in 1_usize..12,
+            role in prop::sample::select(&[Role::Server, Role::Client]),
+        ) {
+            let limits = MessageLimits { message_bytes_max: 20, fragments_max: 3 };
+            let whole = read(role, &limits, [&bytes[..]]);
+            prop_assert_eq!(&read(role, &limits, bytes.chunks(chunk_len)), &whole);
+            prop_assert_eq!(&read(role, &limits, bytes.chunks(1)), &whole);
+        }
+
+        #[test]
+        fn ms_03_encode_then_read_is_identity(
+            payload in prop::collection::vec(any::<u8>(), 0..70_000),
+            key: [u8; 4],
+            chunk_len in 1_usize..70_000,
+        ) {
+            let mut bytes = Vec::new();
+            encode_masked_frame(&mut bytes, OpCode::Binary, &[&payload], key);
+            let events = read(Role::Server, &LIMITS, bytes.chunks(chunk_len));
+            prop_assert_eq!(events, (vec![Event::Binary(payload)], None));
+        }
+    }
+}

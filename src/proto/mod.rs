@@ -1,0 +1,44 @@
+//! The WebSocket protocol (RFC 6455) over byte slices: it knows no socket, no clock and no server.
+//!
+//! Reading goes up three steps, each of which takes bytes cut anywhere and gives the same answers
+//! for every cut:
+//!
+//! | Step | Gives | Judges |
+//! |---|---|---|
+//! | [`FrameHeader::parse`] | one header | all that one header can do wrong |
+//! | [`FrameDecoder`] | unmasked pieces of frames | nothing more |
+//! | [`MessageReader`] | whole messages and control frames | order, sizes, UTF-8, Close payloads |
+//!
+//! Writing is a few functions that append whole frames ([`encode_frame`] and its kin), and
+//! [`FrameBuffer`], which encodes the frames of many messages back to back and shares them as
+//! [`EncodedFrame`]s.
+//!
+//! What the peer did wrong is a [`ProtocolError`]; it knows the status code to fail the connection
+//! with. Input from the network never causes a panic, and memory grows with the bytes received,
+//! never with a length that was only announced.
+//!
+//! Not handled here: extensions, hence no reserved bit is ever allowed, and fragmentation of what
+//! is sent.
+
+mod assembly;
+mod close;
+mod decoder;
+mod encode;
+mod error;
+mod frame_buffer;
+mod header;
+mod mask;
+mod message;
+mod opcode;
+mod utf8;
+
+pub use close::{CloseCode, CloseFrame};
+pub use decoder::{FrameDecoder, FramePart};
+pub use encode::{encode_close, encode_frame, encode_masked_frame, frame_len_at};
+pub use error::ProtocolError;
+pub use frame_buffer::{EncodedFrame, FrameBuffer, FrameRange};
+pub use header::{FrameHeader, Role};
+pub use mask::apply_mask;
+pub use message::{Incoming, Message, MessageLimits, MessageReader};
+pub use opcode::OpCode;
+pub use utf8::Utf8Validator;
