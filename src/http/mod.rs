@@ -1,0 +1,41 @@
+//! HTTP/1.1 over byte slices: request heads and small bodies, the upgrade handshake, responses (RFC 9110, RFC 9112,
+//! RFC 6455 4).
+//!
+//! Like [`proto`](crate::proto), nothing here knows a socket or a clock. [`RequestReader`] turns bytes into
+//! [`Request`]s, [`Handshake`] judges whether one opens a WebSocket, [`OriginPolicy`] whether its page may, and
+//! [`Response`] is everything that can be said instead. [`HttpError`] names what a client did wrong and is the only
+//! place that knows the status for it.
+//!
+//! A request is judged in a fixed order, and the first fault answers:
+//!
+//! | Fault | Status | Judged by |
+//! |---|---|---|
+//! | head, target or field list over its limit | 431, 414 | [`RequestReader`] |
+//! | bad syntax | 400 | [`RequestReader`] |
+//! | HTTP of another major version | 505 | [`RequestReader`] |
+//! | Host missing, repeated or malformed | 400 | [`RequestReader`] |
+//! | body without usable framing, or on an upgrade request | 400, 411, 501, 413, 417 | [`RequestReader`] |
+//! | path or method unknown | 404, 405 | the endpoint |
+//! | no usable upgrade | 405, 426, 400 | [`Handshake::accept`] |
+//! | origin not allowed | 403, 400 | [`OriginPolicy::judge`] |
+//!
+//! Not handled, on purpose: chunked bodies (411), line folding, bare line feeds, HTTP/2. Each is an error, never a
+//! guess, so that no two parties can read the same bytes differently.
+
+mod authority;
+mod error;
+mod field;
+mod head;
+mod origin;
+mod reader;
+mod request;
+mod response;
+mod scan;
+mod upgrade;
+
+pub use error::HttpError;
+pub use origin::{OriginEntryError, OriginPolicy};
+pub use reader::{HttpLimits, RequestReader};
+pub use request::Request;
+pub use response::Response;
+pub use upgrade::Handshake;
