@@ -2,5 +2,8 @@
 #![forbid(unsafe_code)]
 #![cfg_attr(not(test), warn(clippy::unwrap_used, clippy::print_stdout))]
 
+pub mod clock;
+pub mod delivery;
 pub mod http;
 pub mod proto;
+pub mod registry;

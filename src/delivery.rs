@@ -1,0 +1,261 @@
+//! The words that the layers share when a message travels: who it is for, and who somebody is.
+
+use std::fmt;
+use std::ops::AddAssign;
+use std::sync::Arc;
+
+/// The longest name of a group or user, in bytes, hub excluded.
+pub const NAME_LEN_MAX: usize = 1024;
+
+/// Names one connection for as long as the process lives: loop, slot and generation in 64 bits.
+///
+/// A slot is reused, a generation is not, so an id that has outlived its connection matches nobody.
+///
+/// | Bits | Field |
+/// |---|---|
+/// | 63–32 | generation of the slot |
+/// | 31–24 | loop |
+/// | 23–0 | slot within the loop |
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct SessionId(u64);
+
+impl SessionId {
+    /// Most loops that an id can tell apart.
+    pub const LOOP_COUNT_MAX: usize = 1 << 8;
+    /// Most connections of one loop that an id can tell apart.
+    pub const SLOT_COUNT_MAX: usize = 1 << 24;
+
+    /// Puts an id together; `None` if the slot is not below [`Self::SLOT_COUNT_MAX`].
+    #[must_use]
+    pub fn new(loop_index: u8, slot: u32, generation: u32) -> Option<Self> {
+        if slot as usize >= Self::SLOT_COUNT_MAX {
+            return None;
+        }
+        let place = u32::from(loop_index) << 24 | slot;
+        Some(Self(u64::from(generation) << 32 | u64::from(place)))
+    }
+
+    /// Takes an id out of the bits of [`Self::to_bits`]; any bits are an id, though perhaps of nobody.
+    #[must_use]
+    pub fn from_bits(bits: u64) -> Self {
+        Self(bits)
+    }
+
+    /// The id as a number, for whoever needs one: the token of a poll, the name of a connection.
+    #[must_use]
+    pub fn to_bits(self) -> u64 {
+        self.0
+    }
+
+    /// Which loop the connection lives on.
+    #[must_use]
+    pub fn loop_index(self) -> usize {
+        let [_, _, _, _, loop_index, ..] = self.0.to_be_bytes();
+        usize::from(loop_index)
+    }
+
+    /// Which slot of its loop the connection has; below [`Self::SLOT_COUNT_MAX`].
+    #[must_use]
+    pub fn slot(self) -> u32 {
+        let [.., high, middle, low] = self.0.to_be_bytes();
+        u32::from_be_bytes([0, high, middle, low])
+    }
+
+    /// Which user of its slot the connection is: later ones have higher numbers, until they wrap.
+    #[must_use]
+    pub fn generation(self) -> u32 {
+        let [a, b, c, d, ..] = self.0.to_be_bytes();
+        u32::from_be_bytes([a, b, c, d])
+    }
+}
+
+impl fmt::Debug for SessionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{}.{}.{}",
+            self.loop_index(),
+            self.slot(),
+            self.generation()
+        )
+    }
+}
+
+impl fmt::Display for SessionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(self, f)
+    }
+}
+
+/// The name of a group within its hub; cheap to clone.
+///
+/// Hubs are isolated from each other: the same name in two hubs is two groups.
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct GroupName(Arc<str>);
+
+impl GroupName {
+    /// What stands between hub and group; no hub's name contains it, a group's name may.
+    const SEPARATOR: &str = "/";
+
+    /// Names the group `name` of the hub `hub`.
+    ///
+    /// # Panics
+    ///
+    /// In debug builds, if the hub contains a `/`: then two pairs of names could be one group.
+    #[must_use]
+    pub fn new(hub: &str, name: &str) -> Self {
+        debug_assert!(!hub.contains(Self::SEPARATOR), "a hub's name with a slash");
+        Self([hub, Self::SEPARATOR, name].concat().into())
+    }
+
+    /// The name without its hub.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        self.0
+            .split_once(Self::SEPARATOR)
+            .map_or("", |(_, name)| name)
+    }
+}
+
+impl fmt::Debug for GroupName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&*self.0, f)
+    }
+}
+
+/// Who a delivery is for, at the moment when it is applied.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Recipients {
+    /// Every member of a group, on every loop.
+    Group(GroupName),
+    /// One connection, on whichever loop it lives.
+    One(SessionId),
+}
+
+/// A frame on its way: what, for whom, and who of them is left out.
+#[derive(Clone, Debug)]
+pub struct Delivery<F> {
+    /// The finished frame: a range while the turn is being written, shared bytes afterwards.
+    pub frame: F,
+    /// Who is to get it.
+    pub recipients: Recipients,
+    /// Somebody among the recipients who is not to get it: the sender who asked for no echo.
+    pub except: Option<SessionId>,
+}
+
+/// How a delivery went: everyone whom it was meant for is in one of the two counts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Outcome {
+    /// Recipients in whose outbox the message now is.
+    pub recipients: u32,
+    /// Recipients that did not get it because their outbox was full.
+    pub dropped: u32,
+}
+
+/// Adds the outcomes of two loops; a count that would not fit stays at its maximum.
+impl AddAssign for Outcome {
+    fn add_assign(&mut self, other: Self) {
+        self.recipients = self.recipients.saturating_add(other.recipients);
+        self.dropped = self.dropped.saturating_add(other.dropped);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use proptest::prelude::{any, proptest};
+
+    use super::{GroupName, Outcome, Recipients, SessionId};
+
+    proptest! {
+        #[test]
+        fn an_id_gives_back_what_it_was_made_of(
+            loop_index in any::<u8>(),
+            slot in 0..1_u32 << 24,
+            generation in any::<u32>(),
+        ) {
+            let id = SessionId::new(loop_index, slot, generation).unwrap();
+            assert_eq!(id.loop_index(), usize::from(loop_index));
+            assert_eq!(id.slot(), slot);
+            assert_eq!(id.generation(), generation);
+            assert_eq!(SessionId::from_bits(id.to_bits()), id);
+        }
+
+        #[test]
+        fn any_bits_are_an_id(bits in any::<u64>()) {
+            let id = SessionId::from_bits(bits);
+            let loop_index = u8::try_from(id.loop_index()).unwrap();
+            assert_eq!(SessionId::new(loop_index, id.slot(), id.generation()), Some(id));
+        }
+    }
+
+    #[test]
+    fn the_bits_of_an_id_are_generation_loop_slot() {
+        let id = SessionId::new(0xab, 0x12_3456, 0x89ab_cdef).unwrap();
+        assert_eq!(id.to_bits(), 0x89ab_cdef_ab12_3456);
+    }
+
+    #[test]
+    fn a_slot_beyond_24_bits_has_no_id() {
+        assert!(SessionId::new(0, 0x00ff_ffff, 0).is_some());
+        assert_eq!(SessionId::new(0, 0x0100_0000, 0), None);
+        assert_eq!(SessionId::new(0, u32::MAX, 0), None);
+    }
+
+    #[test]
+    fn two_generations_of_a_slot_are_two_ids() {
+        assert_ne!(SessionId::new(1, 2, 3), SessionId::new(1, 2, 4));
+    }
+
+    #[test]
+    fn an_id_is_shown_as_loop_slot_generation() {
+        let id = SessionId::new(1, 22, 333).unwrap();
+        assert_eq!(id.to_string(), "1.22.333");
+        assert_eq!(format!("{id:?}"), "1.22.333");
+    }
+
+    #[test]
+    fn the_same_name_in_two_hubs_is_two_groups() {
+        let names = [
+            GroupName::new("a", "room"),
+            GroupName::new("b", "room"),
+            GroupName::new("a", "b/room"),
+            GroupName::new("", "a/room"),
+        ];
+        assert_eq!(names.iter().collect::<HashSet<_>>().len(), names.len());
+    }
+
+    #[test]
+    fn a_group_tells_its_name_without_the_hub() {
+        for name in ["room", "", "/", "a/b", "@user/ann", "grün"] {
+            assert_eq!(GroupName::new("hub", name).name(), name);
+            assert_eq!(GroupName::new("", name).name(), name);
+        }
+    }
+
+    #[test]
+    fn a_clone_of_a_name_is_the_same_group() {
+        let name = GroupName::new("hub", "room");
+        assert_eq!(Recipients::Group(name.clone()), Recipients::Group(name));
+    }
+
+    #[test]
+    fn outcomes_add_up_and_stop_at_the_largest_count() {
+        let mut sum = Outcome {
+            recipients: 1,
+            dropped: u32::MAX,
+        };
+        sum += Outcome {
+            recipients: 2,
+            dropped: 1,
+        };
+        assert_eq!(
+            sum,
+            Outcome {
+                recipients: 3,
+                dropped: u32::MAX
+            }
+        );
+    }
+}
