@@ -3,7 +3,9 @@
 #![cfg_attr(not(test), warn(clippy::unwrap_used, clippy::print_stdout))]
 
 pub mod clock;
+pub mod config;
 pub mod delivery;
 pub mod http;
+pub mod outbox;
 pub mod proto;
 pub mod registry;

@@ -1,0 +1,262 @@
+//! The long form of an outbox: several ranges, a frame that was cut by a full socket, control frames in between.
+
+use std::collections::VecDeque;
+use std::io::{self, IoSlice};
+
+use super::Flushed;
+use super::control::ControlLane;
+use crate::clock::Moment;
+use crate::proto::{EncodedFrame, frame_len_at};
+
+/// A range that pins more than this many times its own length is copied when its peer blocks.
+const PINNED_RATIO_MAX: usize = 4;
+/// Own copies are appended to one buffer up to this size, then another is begun.
+const OWN_BUFFER_BYTES_MAX: usize = 64 << 10;
+/// Ranges of one vectored write; beyond that, more slices save nothing.
+const SLICE_COUNT_MAX: usize = 32;
+
+/// Everything owed to a peer that is more than one unbegun range.
+#[derive(Debug, Default)]
+pub(super) struct Queue {
+    pub(super) control: ControlLane,
+    /// Data frames; the first range begins with `begun_len` bytes that belong to a begun one.
+    data: VecDeque<EncodedFrame>,
+    /// Sum of the lengths of `data`.
+    data_len: usize,
+    /// Bytes at the front of `data` that nothing may interrupt: a begun frame's rest, or HTTP.
+    begun_len: usize,
+    /// How many ranges at the front were already judged by [`Queue::keep_own_copies`].
+    kept_count: usize,
+    stalled_since: Option<Moment>,
+}
+
+impl Queue {
+    /// Queues whole frames behind all others.
+    pub(super) fn push(&mut self, frame: EncodedFrame) {
+        self.data_len += frame.len();
+        if !self
+            .data
+            .back_mut()
+            .is_some_and(|last| last.try_merge(&frame))
+        {
+            self.data.push_back(frame);
+        }
+    }
+
+    /// Queues bytes that are not frames. All that is queued before is of that kind too, or begun.
+    pub(super) fn push_response(&mut self, response: EncodedFrame) {
+        self.push(response);
+        self.begun_len = self.data_len;
+    }
+
+    /// Drops every data frame that is not begun, and the waiting control frames; returns the number of data frames.
+    pub(super) fn drop_unbegun(&mut self) -> usize {
+        self.control.drop_unbegun();
+        let mut dropped = 0;
+        let mut next_frame = self.begun_len;
+        for range in &self.data {
+            while next_frame < range.len() {
+                next_frame += frame_len_at(&range.as_bytes()[next_frame..]);
+                dropped += 1;
+            }
+            next_frame -= range.len();
+        }
+        self.truncate(self.begun_len);
+        dropped
+    }
+
+    /// Writes until nothing is owed, `io` would block, or about `budget` bytes have gone.
+    pub(super) fn write_to(
+        &mut self,
+        io: &mut impl io::Write,
+        budget: usize,
+        now: Moment,
+    ) -> io::Result<Flushed> {
+        let mut left = budget;
+        loop {
+            if self.is_empty() {
+                return Ok(Flushed::Everything);
+            }
+            if left == 0 {
+                self.keep_own_copies();
+                return Ok(Flushed::UntilBudget);
+            }
+            let mut slices = [IoSlice::new(&[]); SLICE_COUNT_MAX];
+            let count = self.gather(&mut slices, left);
+            let Some(written) = write_once(io, |io| io.write_vectored(&slices[..count]))? else {
+                return Ok(self.on_blocked(now));
+            };
+            self.stalled_since = None;
+            self.consume(written);
+            left = left.saturating_sub(written);
+        }
+    }
+
+    /// Takes note that the socket is full, and keeps no more memory than that is worth.
+    pub(super) fn on_blocked(&mut self, now: Moment) -> Flushed {
+        self.stalled_since.get_or_insert(now);
+        self.keep_own_copies();
+        Flushed::UntilBlocked
+    }
+
+    /// Takes note that `written` bytes went out, in the order of [`Queue::gather`].
+    pub(super) fn consume(&mut self, written: usize) {
+        let begun = written.min(self.begun_len);
+        self.advance(begun);
+        self.begun_len -= begun;
+        let mut left = self.control.consume(written - begun);
+        if left == self.data_len {
+            self.data.clear();
+            self.data_len = 0;
+            self.kept_count = 0;
+            return;
+        }
+        while left > 0 {
+            let first = self
+                .data
+                .front()
+                .expect("more was written than control frames");
+            let frame_len = frame_len_at(first.as_bytes());
+            let taken = left.min(frame_len);
+            self.advance(taken);
+            self.begun_len = frame_len - taken;
+            left -= taken;
+        }
+    }
+
+    /// Copies ranges that pin much more memory than they are long, so that a slow peer costs what it is owed.
+    ///
+    /// A turn's buffer is shared by everyone it went to. A peer that stays blocked would keep all of it for its own
+    /// few bytes, and once for every turn.
+    pub(super) fn keep_own_copies(&mut self) {
+        let fresh: Vec<EncodedFrame> = self.data.drain(self.kept_count..).collect();
+        for frame in fresh {
+            if frame.pinned_len() <= PINNED_RATIO_MAX * frame.len() {
+                self.data.push_back(frame);
+            } else if !self
+                .data
+                .back_mut()
+                .is_some_and(|last| last.try_append_copy(&frame, OWN_BUFFER_BYTES_MAX))
+            {
+                self.data
+                    .push_back(EncodedFrame::from_vec(frame.as_bytes().to_vec()));
+            }
+        }
+        self.kept_count = self.data.len();
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.data_len == 0 && self.control.is_empty()
+    }
+
+    pub(super) fn is_mid_frame(&self) -> bool {
+        self.begun_len > 0
+    }
+
+    pub(super) fn data_len(&self) -> usize {
+        self.data_len
+    }
+
+    pub(super) fn pinned_len(&self) -> usize {
+        self.data.iter().map(EncodedFrame::pinned_len).sum()
+    }
+
+    pub(super) fn stalled_since(&self) -> Option<Moment> {
+        self.stalled_since
+    }
+
+    /// Fills `slices` with what is to be written next, about `budget` bytes; returns how many slices are used.
+    fn gather<'a>(&'a self, slices: &mut [IoSlice<'a>; SLICE_COUNT_MAX], budget: usize) -> usize {
+        debug_assert!(
+            !(self.is_mid_frame() && self.control.is_mid_frame()),
+            "two begun frames"
+        );
+        let begun = self.data_slices(0, self.begun_len);
+        let rest = self.data_slices(self.begun_len, self.data_len);
+        let ordered = begun
+            .chain(self.control.slices())
+            .chain(rest)
+            .filter(|slice| !slice.is_empty());
+        let mut gathered = 0;
+        let mut count = 0;
+        for (slot, slice) in slices.iter_mut().zip(ordered) {
+            if gathered >= budget {
+                break;
+            }
+            let slice = &slice[..slice.len().min(budget - gathered)];
+            gathered += slice.len();
+            *slot = IoSlice::new(slice);
+            count += 1;
+        }
+        count
+    }
+
+    /// The bytes `from..to` of the data as slices.
+    fn data_slices(&self, from: usize, to: usize) -> impl Iterator<Item = &[u8]> {
+        let mut begin = 0;
+        self.data.iter().map_while(move |range| {
+            let bytes = range.as_bytes();
+            let (first, end) = (
+                from.saturating_sub(begin),
+                (to.saturating_sub(begin)).min(bytes.len()),
+            );
+            let is_past = begin >= to;
+            begin += bytes.len();
+            (!is_past).then(|| bytes.get(first..end).unwrap_or_default())
+        })
+    }
+
+    /// Removes `count` bytes from the front of the data.
+    fn advance(&mut self, count: usize) {
+        self.data_len -= count;
+        let mut left = count;
+        while left > 0 {
+            let first = self
+                .data
+                .front_mut()
+                .expect("data_len is the sum of the ranges");
+            let taken = left.min(first.len());
+            first.advance(taken);
+            left -= taken;
+            if first.is_empty() {
+                self.data.pop_front();
+                self.kept_count = self.kept_count.saturating_sub(1);
+            }
+        }
+    }
+
+    /// Removes everything behind the first `len` bytes of the data.
+    fn truncate(&mut self, len: usize) {
+        let mut excess = self.data_len - len;
+        self.data_len = len;
+        while excess > 0 {
+            let last = self
+                .data
+                .back_mut()
+                .expect("data_len is the sum of the ranges");
+            let taken = excess.min(last.len());
+            last.truncate(last.len() - taken);
+            excess -= taken;
+            if last.is_empty() {
+                self.data.pop_back();
+            }
+        }
+        self.kept_count = self.kept_count.min(self.data.len());
+    }
+}
+
+/// One write that is retried when interrupted; `None` if it would block.
+pub(super) fn write_once<W: io::Write>(
+    io: &mut W,
+    mut write: impl FnMut(&mut W) -> io::Result<usize>,
+) -> io::Result<Option<usize>> {
+    loop {
+        match write(io) {
+            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+            Ok(written) => return Ok(Some(written)),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(None),
+            Err(error) => return Err(error),
+        }
+    }
+}
