@@ -9,3 +9,4 @@ pub mod http;
 pub mod outbox;
 pub mod proto;
 pub mod registry;
+pub mod session;

@@ -1,0 +1,836 @@
+//! One peer from its first byte to its last: a state machine that knows no socket and no clock.
+//!
+//! | Stage | What happens | What comes of it |
+//! |---|---|---|
+//! | `Http` | a complete request | [`Event::Request`]; answered with a response: `Http`, or `Lingering` after the last one; accepted as a WebSocket: `Open` |
+//! | `Http` | a request that cannot be accepted | refused with its status: `Lingering` |
+//! | `Http` | the deadline | 408: `Lingering`; `Closed` if no request had begun |
+//! | `Open` | a message | [`Event::Message`] |
+//! | `Open` | a ping | a pong |
+//! | `Open` | a Close frame | a Close frame: `Lingering` |
+//! | `Open` | a violation of the protocol | a Close frame with its code: `Lingering` |
+//! | `Open` | silence until the deadline | a ping; at the next one a Close frame with 1001: `Lingering` |
+//! | `Open` | the server closes | a Close frame: `Closing` |
+//! | `Closing` | data | discarded |
+//! | `Closing` | a Close frame, or a violation | `Lingering` |
+//! | `Lingering` | anything | discarded |
+//! | any | the end of the stream | `Closed` |
+//! | `Closing`, `Lingering` | the deadline | `Closed` |
+//!
+//! In `Lingering` everything is said: the connection flushes, ends its side of the stream and reads on for a moment,
+//! so that a reset cannot destroy the last bytes on their way (RFC 6455 7.1.1). Leaving `Open`, whichever way,
+//! yields [`Event::Closed`] exactly once.
+//!
+//! A Close frame that the peer asked for, by its own or by a fault, is queued only after the application has answered
+//! what came before it: what was accepted is not lost to the end. Only a peer that does not read, or gives no sign of
+//! life, loses what is queued for it.
+
+mod lifecycle;
+
+use std::time::Duration;
+
+pub use self::lifecycle::{Cause, Ending};
+use self::lifecycle::{Lifecycle, Stage};
+use crate::clock::Moment;
+use crate::config::Config;
+use crate::http::{Handshake, Request, RequestReader, Response};
+use crate::outbox::Outbox;
+use crate::proto::{CloseCode, CloseFrame, Incoming, Message, MessageReader, Role};
+
+/// The state of one peer. Faults of the peer become states, never errors.
+#[derive(Debug)]
+pub struct Session {
+    reader: Reader,
+    life: Lifecycle,
+}
+
+/// What makes sense of the peer's bytes.
+#[derive(Debug)]
+enum Reader {
+    Http(Box<HttpReader>),
+    WebSocket(MessageReader),
+}
+
+/// Requests, and what the answer to the current one has to know of it.
+#[derive(Debug, Default)]
+struct HttpReader {
+    requests: RequestReader,
+    answered_count: u32,
+    is_head: bool,
+    is_keep_alive: bool,
+}
+
+/// Something that came from the peer.
+#[derive(Debug)]
+pub enum Event<'a> {
+    /// A request that waits for [`Session::respond`] or [`Session::open`].
+    Request(Request<'a>),
+    /// A message.
+    Message(Message<'a>),
+    /// Something that concerns the session alone, which has dealt with it: a control frame, a part of a message, or
+    /// data after our Close.
+    Handled,
+    /// The WebSocket has ended: nothing more comes, nothing more can be sent.
+    Closed,
+}
+
+impl Session {
+    /// A peer that has just connected and has until the handshake deadline to say what it wants.
+    #[must_use]
+    pub fn new(now: Moment, config: &Config) -> Self {
+        Self {
+            reader: Reader::Http(Box::default()),
+            life: Lifecycle::new(now, now + config.handshake_timeout),
+        }
+    }
+
+    /// Takes bytes from the front of `input` up to the next event; `None` when all of it is used up.
+    ///
+    /// After [`Event::Request`] the request must be answered before the next call. Call it with an empty `input`
+    /// after any other method that may have ended the WebSocket, to get [`Event::Closed`].
+    #[inline]
+    pub fn next_event<'a, 'i: 'a>(
+        &'a mut self,
+        input: &mut &'i mut [u8],
+        now: Moment,
+        config: &Config,
+        outbox: &mut Outbox,
+    ) -> Option<Event<'a>> {
+        let life = &mut self.life;
+        if life.take_closed() {
+            return Some(Event::Closed);
+        }
+        if life.is_over() {
+            *input = &mut [];
+            return None;
+        }
+        if input.is_empty() {
+            if let Reader::WebSocket(reader) = &self.reader {
+                life.on_input_end(reader.is_mid_message(), now + config.message_timeout);
+            }
+            return None;
+        }
+        life.on_input(now);
+        match &mut self.reader {
+            Reader::Http(http) => http.next_event(life, input, now, config, outbox),
+            Reader::WebSocket(reader) => next_message(reader, life, input, now, config, outbox),
+        }
+    }
+
+    /// Answers the request of the last [`Event::Request`].
+    pub fn respond(
+        &mut self,
+        response: &Response,
+        now: Moment,
+        config: &Config,
+        outbox: &mut Outbox,
+    ) {
+        let Reader::Http(http) = &mut self.reader else {
+            return;
+        };
+        http.answered_count += 1;
+        let is_last = !http.is_keep_alive
+            || response.must_close()
+            || http.answered_count >= config.http_requests_max;
+        outbox.push_response(response.encode(http.is_head, is_last));
+        if is_last {
+            self.life.linger(Cause::Response, now, config);
+        } else {
+            self.life.await_request(now + config.http_idle_timeout);
+        }
+    }
+
+    /// Accepts the request of the last [`Event::Request`] as a WebSocket, whose first ping is due after `first_ping`.
+    pub fn open(
+        &mut self,
+        handshake: &Handshake,
+        first_ping: Duration,
+        now: Moment,
+        outbox: &mut Outbox,
+    ) {
+        outbox.push_response(handshake.encode());
+        self.reader = Reader::WebSocket(MessageReader::new(Role::Server));
+        self.life.open(now + first_ping);
+    }
+
+    /// Closes an open WebSocket after what is queued; does nothing in any other stage.
+    pub fn close(
+        &mut self,
+        close: CloseFrame<'_>,
+        now: Moment,
+        config: &Config,
+        outbox: &mut Outbox,
+    ) {
+        if self.is_open() {
+            outbox.push_close(Some(close));
+            self.life
+                .start_closing(close.code, now + config.close_timeout);
+        }
+    }
+
+    /// Discards messages from now on: the application has asked for the end, which comes when the turn is over.
+    pub fn stop_listening(&mut self) {
+        self.life.stop_listening();
+    }
+
+    /// Gives up on a peer that does not take what it is sent: 1008 in place of the unsent data, which is counted.
+    pub fn evict(&mut self, now: Moment, config: &Config, outbox: &mut Outbox) {
+        let close = CloseFrame {
+            code: CloseCode::POLICY_VIOLATION,
+            reason: "slow consumer",
+        };
+        self.life
+            .fail(Cause::SlowConsumer, close, now, config, outbox);
+    }
+
+    /// Ends a connection that waits for a request, if it does; the server drains.
+    pub fn close_if_idle(&mut self) {
+        if let Reader::Http(http) = &self.reader
+            && !http.requests.is_mid_request()
+            && !self.life.is_over()
+        {
+            self.life.finish(Cause::Local);
+        }
+    }
+
+    /// The peer has ended its side of the stream. What it is owed in answer to a request, or to its Close frame, is
+    /// still written; an open WebSocket is gone (RFC 6455 7.1.5).
+    pub fn on_eof(&mut self, outbox: &Outbox, now: Moment, config: &Config) {
+        self.life.on_eof(!outbox.is_empty(), now, config);
+    }
+
+    /// The connection is broken: nothing can be read or written any more.
+    pub fn on_broken(&mut self) {
+        self.life.finish(Cause::PeerLost);
+    }
+
+    /// Everything is written. Returns whether our side of the stream is to be ended now; the peer then has until
+    /// the linger deadline to end its own.
+    pub fn on_flushed(&mut self, now: Moment, config: &Config) -> bool {
+        self.life.on_flushed(now, config)
+    }
+
+    /// Does what is due if the moment of [`Session::deadline`] has come.
+    pub fn on_deadline(&mut self, now: Moment, config: &Config, outbox: &mut Outbox) {
+        if now < self.deadline() {
+            return;
+        }
+        match &self.reader {
+            Reader::Http(http) if self.life.stage() == Stage::Http => {
+                self.life
+                    .on_http_deadline(http.requests.is_mid_request(), now, config, outbox);
+            }
+            _ => self.life.on_deadline(now, config, outbox),
+        }
+    }
+
+    /// When [`Session::on_deadline`] has something to do; it may move with every call of another method.
+    #[must_use]
+    pub fn deadline(&self) -> Moment {
+        self.life.deadline()
+    }
+
+    /// Queues the Close frame that answers the peer's, or names its fault, behind what is queued by now.
+    ///
+    /// To be called once the application has said everything that it has to say to what came before, which is after
+    /// [`Event::Closed`]; until then [`Session::can_send`] holds.
+    pub fn push_owed_close(&mut self, outbox: &mut Outbox) {
+        self.life.push_owed_close(outbox);
+    }
+
+    /// Whether data can be sent: on an open WebSocket, and on one that the peer has ended until our Close frame is
+    /// queued.
+    #[must_use]
+    #[inline]
+    pub fn can_send(&self) -> bool {
+        self.life.can_send()
+    }
+
+    /// Whether the WebSocket is open in both directions.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        self.life.stage() == Stage::Open
+    }
+
+    /// Whether the socket can be dropped.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        self.life.stage() == Stage::Closed
+    }
+
+    /// How the connection ended, so far as it has.
+    #[must_use]
+    pub fn ending(&self) -> Ending {
+        self.life.ending()
+    }
+}
+
+impl HttpReader {
+    fn next_event<'a, 'i: 'a>(
+        &'a mut self,
+        life: &mut Lifecycle,
+        input: &mut &'i mut [u8],
+        now: Moment,
+        config: &Config,
+        outbox: &mut Outbox,
+    ) -> Option<Event<'a>> {
+        let is_between_requests = self.answered_count > 0 && !self.requests.is_mid_request();
+        match self.requests.next(input, &config.http) {
+            Ok(Some(request)) => {
+                self.is_head = request.is_head();
+                self.is_keep_alive = request.is_keep_alive();
+                Some(Event::Request(request))
+            }
+            Ok(None) => {
+                if is_between_requests {
+                    life.await_request(now + config.handshake_timeout);
+                }
+                None
+            }
+            Err(error) => {
+                *input = &mut [];
+                life.refuse(error, now, config, outbox);
+                None
+            }
+        }
+    }
+}
+
+#[inline]
+fn next_message<'a, 'i: 'a>(
+    reader: &'a mut MessageReader,
+    life: &mut Lifecycle,
+    input: &mut &'i mut [u8],
+    now: Moment,
+    config: &Config,
+    outbox: &mut Outbox,
+) -> Option<Event<'a>> {
+    match reader.next(input, &config.message) {
+        Ok(Some(Incoming::Message(message))) if life.is_listening() => {
+            life.on_message();
+            Some(Event::Message(message))
+        }
+        Ok(None) => Some(Event::Handled),
+        Ok(Some(incoming)) => {
+            life.on_control(incoming, now, config, outbox);
+            Some(if life.take_closed() {
+                Event::Closed
+            } else {
+                Event::Handled
+            })
+        }
+        Err(error) => {
+            *input = &mut [];
+            life.violated(error, now, config);
+            life.take_closed().then_some(Event::Closed)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::http::HttpError;
+    use crate::proto::{OpCode, ProtocolError};
+
+    const HEAD: &str = "GET /echo HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+        Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+
+    fn seconds(count: u64) -> Duration {
+        Duration::from_secs(count)
+    }
+
+    /// A session with all that is around it, where every upgrade is accepted and every other request answered.
+    struct Fixture {
+        session: Session,
+        outbox: Outbox,
+        config: Config,
+        now: Moment,
+        /// What was told, in words.
+        told: Vec<String>,
+    }
+
+    impl Fixture {
+        fn new() -> Self {
+            let config = Config::default();
+            let session = Session::new(Moment::START, &config);
+            Self {
+                session,
+                outbox: Outbox::default(),
+                config,
+                now: Moment::START,
+                told: Vec::new(),
+            }
+        }
+
+        fn open() -> Self {
+            let mut fixture = Self::new();
+            fixture.feed(HEAD.as_bytes());
+            assert!(fixture.session.is_open());
+            fixture.written();
+            fixture.told.clear();
+            fixture
+        }
+
+        fn feed(&mut self, bytes: &[u8]) {
+            let mut bytes = bytes.to_vec();
+            let mut input = &mut bytes[..];
+            while let Some(event) =
+                self.session
+                    .next_event(&mut input, self.now, &self.config, &mut self.outbox)
+            {
+                match event {
+                    Event::Request(request) => {
+                        self.told
+                            .push(format!("{} {}", request.method(), request.path()));
+                        let (now, config, outbox) = (self.now, &self.config, &mut self.outbox);
+                        match Handshake::accept(&request) {
+                            Ok(handshake) => self.session.open(&handshake, seconds(5), now, outbox),
+                            Err(_) => self.session.respond(
+                                &Response::new(200, "text/plain", b"ok".as_slice()),
+                                now,
+                                config,
+                                outbox,
+                            ),
+                        }
+                    }
+                    Event::Message(message) => self
+                        .told
+                        .push(String::from_utf8_lossy(message.payload()).into_owned()),
+                    Event::Handled => {}
+                    Event::Closed => {
+                        self.told.push("closed".into());
+                        self.session.push_owed_close(&mut self.outbox);
+                    }
+                }
+            }
+        }
+
+        fn at(&mut self, second: u64) {
+            self.now = Moment::START + seconds(second);
+            self.session
+                .on_deadline(self.now, &self.config, &mut self.outbox);
+            self.feed(&[]);
+        }
+
+        fn close(&mut self) {
+            let close = CloseFrame {
+                code: CloseCode::NORMAL,
+                reason: "bye",
+            };
+            self.session
+                .close(close, self.now, &self.config, &mut self.outbox);
+            self.feed(&[]);
+        }
+
+        fn eof(&mut self) {
+            self.session.on_eof(&self.outbox, self.now, &self.config);
+            self.feed(&[]);
+        }
+
+        /// Everything that the peer gets now.
+        fn written(&mut self) -> Vec<u8> {
+            let mut written = Vec::new();
+            self.outbox
+                .write_to(&mut written, usize::MAX, self.now)
+                .unwrap();
+            written
+        }
+
+        fn cause(&self) -> Cause {
+            self.session.ending().cause
+        }
+    }
+
+    /// A masked client frame, final; the mask is zero, so the payload stays readable.
+    fn frame(opcode: OpCode, payload: &[u8]) -> Vec<u8> {
+        let len = u8::try_from(payload.len()).unwrap();
+        assert!(len < 126);
+        [&[0x80 | opcode as u8, 0x80 | len, 0, 0, 0, 0], payload].concat()
+    }
+
+    fn close_frame(code: u16) -> Vec<u8> {
+        frame(OpCode::Close, &code.to_be_bytes())
+    }
+
+    #[test]
+    fn hs_17_frames_right_behind_the_head_are_answered_at_every_split() {
+        let bytes = [
+            HEAD.as_bytes(),
+            &frame(OpCode::Text, b"first"),
+            &frame(OpCode::Text, b"second"),
+        ]
+        .concat();
+        for split in 0..=bytes.len() {
+            let mut fixture = Fixture::new();
+            fixture.feed(&bytes[..split]);
+            fixture.feed(&bytes[split..]);
+            assert_eq!(
+                fixture.told,
+                ["GET /echo", "first", "second"],
+                "split at {split}"
+            );
+        }
+    }
+
+    #[test]
+    fn hs_18_a_refusal_ends_the_connection_and_discards_what_follows() {
+        let mut fixture = Fixture::new();
+        fixture.feed(b"GET / HTTP/1.1\r\n\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n");
+        let written = String::from_utf8(fixture.written()).unwrap();
+        assert!(written.starts_with("HTTP/1.1 400 "));
+        assert_eq!(written.matches("HTTP/1.1").count(), 1);
+        assert!(fixture.told.is_empty());
+        assert!(
+            fixture.session.on_flushed(fixture.now, &fixture.config),
+            "our side of the stream ends"
+        );
+        assert!(
+            !fixture.session.on_flushed(fixture.now, &fixture.config),
+            "and only once"
+        );
+    }
+
+    #[test]
+    fn hs_16_the_deadline_for_the_head_is_not_moved_by_traffic() {
+        let mut fixture = Fixture::new();
+        for (second, byte) in (0..9).zip(HEAD.bytes()) {
+            fixture.at(second);
+            fixture.feed(&[byte]);
+        }
+        fixture.at(10);
+        assert!(fixture.written().starts_with(b"HTTP/1.1 408 "));
+        assert_eq!(fixture.cause(), Cause::Refused(HttpError::RequestTimeout));
+    }
+
+    #[test]
+    fn a_peer_that_says_nothing_is_closed_silently() {
+        let mut fixture = Fixture::new();
+        fixture.at(10);
+        assert!(fixture.session.is_closed());
+        assert!(fixture.written().is_empty());
+        assert_eq!(fixture.cause(), Cause::Idle);
+    }
+
+    #[test]
+    fn ht_05_requests_are_answered_in_order_until_the_limit_of_a_connection() {
+        let mut fixture = Fixture::new();
+        fixture.config.http_requests_max = 3;
+        fixture.feed(b"GET /a HTTP/1.1\r\nHost: a\r\n\r\n".repeat(5).as_slice());
+        assert_eq!(fixture.told.len(), 3);
+        let written = String::from_utf8(fixture.written())
+            .unwrap()
+            .to_ascii_lowercase();
+        assert_eq!(written.matches("http/1.1 200").count(), 3);
+        assert_eq!(written.matches("connection: close").count(), 1);
+    }
+
+    #[test]
+    fn a_kept_connection_has_the_idle_time_between_requests_and_the_head_time_within() {
+        let request = b"GET /a HTTP/1.1\r\nHost: a\r\n\r\n";
+        let mut fixture = Fixture::new();
+        fixture.feed(request);
+        fixture.at(29);
+        fixture.feed(&request[..5]);
+        fixture.at(38);
+        assert!(!fixture.session.is_closed());
+        fixture.at(39);
+        assert!(
+            String::from_utf8(fixture.written())
+                .unwrap()
+                .contains("HTTP/1.1 408")
+        );
+        let mut idle = Fixture::new();
+        idle.feed(request);
+        idle.at(30);
+        assert!(idle.session.is_closed());
+    }
+
+    #[test]
+    fn cl_01_a_close_frame_is_answered_with_its_code_and_no_data_counts_after_it() {
+        for (received, answer) in [
+            (close_frame(1000), b"\x88\x02\x03\xe8".to_vec()),
+            (close_frame(4999), b"\x88\x02\x13\x87".to_vec()),
+            (frame(OpCode::Close, b""), b"\x88\x00".to_vec()),
+        ] {
+            let mut fixture = Fixture::open();
+            fixture.feed(&[received, frame(OpCode::Text, b"late"), close_frame(1001)].concat());
+            assert_eq!(fixture.written(), answer);
+            assert_eq!(fixture.told, ["closed"]);
+            assert_eq!(fixture.cause(), Cause::PeerClosed);
+        }
+    }
+
+    #[test]
+    fn cl_02_a_bad_close_frame_fails_the_connection() {
+        let one_byte = frame(OpCode::Close, b"\x03");
+        let bad_code = close_frame(1005);
+        let bad_text = frame(OpCode::Close, b"\x03\xe8\xff");
+        for (bytes, code) in [(one_byte, 1002_u16), (bad_code, 1002), (bad_text, 1007)] {
+            let mut fixture = Fixture::open();
+            fixture.feed(&bytes);
+            assert_eq!(fixture.written()[2..4], code.to_be_bytes());
+        }
+    }
+
+    #[test]
+    fn cl_03_the_initiator_drops_data_and_waits_for_the_close_frame_or_the_timeout() {
+        let mut fixture = Fixture::open();
+        fixture.close();
+        assert_eq!(fixture.told, ["closed"]);
+        fixture.feed(&[frame(OpCode::Text, b"late"), frame(OpCode::Ping, b"late")].concat());
+        assert_eq!(fixture.told, ["closed"], "nothing is told after the end");
+        assert!(fixture.session.deadline() <= fixture.now + fixture.config.close_timeout);
+        fixture.feed(&close_frame(1000));
+        assert_eq!(fixture.written(), b"\x88\x05\x03\xe8bye");
+        assert!(fixture.session.on_flushed(fixture.now, &fixture.config));
+        fixture.eof();
+        assert!(fixture.session.is_closed());
+        assert_eq!(fixture.cause(), Cause::Local);
+
+        let mut silent = Fixture::open();
+        silent.close();
+        silent.at(5);
+        assert!(silent.session.is_closed());
+    }
+
+    #[test]
+    fn messages_behind_the_one_that_the_application_closed_for_are_discarded() {
+        let mut fixture = Fixture::open();
+        fixture.feed(&frame(OpCode::Text, b"bad"));
+        fixture.session.stop_listening();
+        fixture.feed(&[frame(OpCode::Text, b"next"), frame(OpCode::Ping, b"")].concat());
+        assert_eq!(fixture.told, ["bad"]);
+        assert_eq!(
+            fixture.written(),
+            b"\x8a\x00",
+            "pings are answered until the end"
+        );
+    }
+
+    #[test]
+    fn cl_04_nothing_counts_after_a_violation() {
+        let mut fixture = Fixture::open();
+        let unmasked = [0x81, 0x02, b'h', b'i'];
+        fixture.feed(
+            &[
+                &unmasked[..],
+                &frame(OpCode::Text, b"valid"),
+                &close_frame(1000),
+            ]
+            .concat(),
+        );
+        fixture.feed(&frame(OpCode::Text, b"valid"));
+        assert_eq!(fixture.told, ["closed"]);
+        assert_eq!(
+            fixture.cause(),
+            Cause::Violation(ProtocolError::UnmaskedFrame)
+        );
+        assert_eq!(fixture.session.ending().received, None);
+        let written = fixture.written();
+        assert_eq!(written[2..4], 1002_u16.to_be_bytes());
+        assert_eq!(
+            usize::from(written[1]),
+            written.len() - 2,
+            "one frame and no more"
+        );
+    }
+
+    #[test]
+    fn cl_08_the_end_of_the_stream_releases_everything_without_writing() {
+        for bytes in [&b""[..], &HEAD.as_bytes()[..30], HEAD.as_bytes()] {
+            let mut fixture = Fixture::new();
+            fixture.feed(bytes);
+            fixture.written();
+            fixture.eof();
+            assert!(fixture.session.is_closed());
+            assert!(fixture.written().is_empty());
+            assert_eq!(fixture.cause(), Cause::PeerLost);
+            assert_eq!(
+                fixture.told.iter().filter(|told| *told == "closed").count(),
+                usize::from(bytes.len() > 30)
+            );
+        }
+    }
+
+    #[test]
+    fn a_peer_that_ends_its_side_still_gets_the_answers_it_asked_for() {
+        let mut http = Fixture::new();
+        http.feed(b"GET /a HTTP/1.1\r\nHost: a\r\n\r\n");
+        http.eof();
+        assert!(!http.session.is_closed());
+        assert!(http.written().starts_with(b"HTTP/1.1 200"));
+        assert!(!http.session.on_flushed(http.now, &http.config));
+        assert!(http.session.is_closed());
+
+        let mut closing = Fixture::open();
+        closing.feed(&close_frame(1000));
+        closing.eof();
+        assert_eq!(closing.written(), b"\x88\x02\x03\xe8");
+        closing.session.on_flushed(closing.now, &closing.config);
+        assert!(closing.session.is_closed());
+        assert_eq!(closing.cause(), Cause::PeerClosed);
+    }
+
+    #[test]
+    fn fr_12_every_ping_of_a_burst_is_answered_with_its_bytes() {
+        let mut fixture = Fixture::open();
+        fixture.feed(
+            &[
+                frame(OpCode::Ping, b"old"),
+                frame(OpCode::Ping, b"new"),
+                frame(OpCode::Pong, b"x"),
+            ]
+            .concat(),
+        );
+        assert_eq!(fixture.written(), b"\x8a\x03old\x8a\x03new");
+    }
+
+    #[test]
+    fn lt_03_a_silent_peer_is_pinged_and_dropped_35_seconds_after_its_last_sign_of_life() {
+        let mut fixture = Fixture::open();
+        fixture.at(5);
+        assert_eq!(
+            fixture.written(),
+            b"\x89\x00",
+            "the first ping comes when it was said to"
+        );
+        fixture.feed(&frame(OpCode::Pong, b""));
+        fixture.at(29);
+        assert!(fixture.written().is_empty());
+        let (mut second, mut pings) = (30, 0);
+        while fixture.session.is_open() && second < 100 {
+            fixture.at(second);
+            if fixture.session.is_open() {
+                pings += fixture.written().len() / 2;
+            }
+            second += 1;
+        }
+        assert_eq!(second - 1, 40);
+        assert_eq!(pings, 1, "the second ping");
+        assert_eq!(fixture.written(), b"\x88\x11\x03\xe9no sign of life");
+        assert_eq!(fixture.told, ["closed"]);
+        assert_eq!(fixture.session.ending().sent, Some(CloseCode::GOING_AWAY));
+    }
+
+    #[test]
+    fn lt_03_any_byte_is_a_sign_of_life_and_our_own_sending_is_none() {
+        let mut fixture = Fixture::open();
+        for second in 1..200 {
+            fixture.at(second);
+            if second % 20 == 0 {
+                fixture.feed(&frame(OpCode::Text, b"x"));
+            }
+        }
+        assert!(fixture.session.is_open());
+        assert_eq!(
+            fixture.written(),
+            b"\x89\x00",
+            "a peer that talks is not pinged after the first time"
+        );
+    }
+
+    #[test]
+    fn ms_04_an_unfinished_message_has_a_deadline_that_its_fragments_do_not_move() {
+        let mut fixture = Fixture::open();
+        let first = [0x01, 0x81, 0, 0, 0, 0, b'a'];
+        let next = [0x00, 0x81, 0, 0, 0, 0, b'b'];
+        fixture.feed(&first);
+        for second in 1..60 {
+            fixture.at(second);
+            fixture.feed(&next);
+        }
+        assert!(fixture.session.is_open());
+        fixture.at(60);
+        assert_eq!(fixture.cause(), Cause::UnfinishedMessage);
+        assert_eq!(
+            fixture.session.ending().sent,
+            Some(CloseCode::POLICY_VIOLATION)
+        );
+    }
+
+    #[test]
+    fn sc_02_a_slow_consumer_gets_1008_in_place_of_its_data() {
+        let mut fixture = Fixture::open();
+        fixture
+            .session
+            .evict(fixture.now, &fixture.config, &mut fixture.outbox);
+        fixture.feed(&[]);
+        assert_eq!(fixture.told, ["closed"]);
+        assert_eq!(fixture.written()[2..4], 1008_u16.to_be_bytes());
+    }
+
+    #[test]
+    fn a_session_stays_small() {
+        assert!(
+            size_of::<Session>() <= 136,
+            "{} bytes",
+            size_of::<Session>()
+        );
+    }
+
+    #[derive(Clone, Debug)]
+    enum Step {
+        Feed(Vec<u8>),
+        Close,
+        Evict,
+        Eof,
+        Broken,
+        Flush,
+        Later(u64),
+    }
+
+    fn any_step() -> impl Strategy<Value = Step> {
+        prop_oneof![
+            4 => prop_oneof![
+                Just(HEAD.as_bytes().to_vec()),
+                Just(frame(OpCode::Text, b"hello")),
+                Just(frame(OpCode::Ping, b"p")),
+                Just(close_frame(1000)),
+                Just(vec![0xff, 0xff]),
+                Just(vec![0x01, 0x81, 0, 0]),
+            ].prop_map(Step::Feed),
+            1 => Just(Step::Close),
+            1 => Just(Step::Evict),
+            1 => Just(Step::Eof),
+            1 => Just(Step::Broken),
+            2 => Just(Step::Flush),
+            2 => (0_u64..40).prop_map(Step::Later),
+        ]
+    }
+
+    proptest! {
+        /// Whatever happens in whatever order: one end at most, one Close frame at most, and time alone ends it all.
+        #[test]
+        fn cl_09_a_silent_peer_reaches_closed_from_every_state(steps in proptest::collection::vec(any_step(), 0..25)) {
+            let mut fixture = Fixture::new();
+            let mut written = Vec::new();
+            for step in steps {
+                match step {
+                    Step::Feed(bytes) => fixture.feed(&bytes),
+                    Step::Close => fixture.close(),
+                    Step::Evict => fixture.session.evict(fixture.now, &fixture.config, &mut fixture.outbox),
+                    Step::Eof => fixture.eof(),
+                    Step::Broken => fixture.session.on_broken(),
+                    Step::Flush => {
+                        written.extend(fixture.written());
+                        fixture.session.on_flushed(fixture.now, &fixture.config);
+                    }
+                    Step::Later(by) => fixture.at(fixture.now.as_millis() / 1000 + by),
+                }
+                fixture.feed(&[]);
+            }
+            let was_opened = fixture.told.iter().any(|told| told == "GET /echo");
+            for _ in 0..10 {
+                fixture.at(fixture.session.deadline().min(fixture.now + seconds(100)).as_millis() / 1000 + 1);
+                written.extend(fixture.written());
+                fixture.session.on_flushed(fixture.now, &fixture.config);
+            }
+            prop_assert!(fixture.session.is_closed());
+            prop_assert_eq!(fixture.told.iter().filter(|told| *told == "closed").count(), usize::from(was_opened));
+            prop_assert!(written.iter().filter(|&&byte| byte == 0x88).count() <= 1, "CL-06: {:?}", written);
+        }
+    }
+}
