@@ -5,6 +5,8 @@
 pub mod clock;
 pub mod config;
 pub mod delivery;
+pub mod endpoints;
+pub mod handler;
 pub mod http;
 pub mod outbox;
 pub mod proto;

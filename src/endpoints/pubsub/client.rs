@@ -1,0 +1,116 @@
+//! What a hub remembers of one connection.
+
+use super::ack_log::AckLog;
+use crate::delivery::GroupName;
+
+/// The name of a user, as the client gave it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::endpoints) struct UserId(Box<str>);
+
+impl UserId {
+    /// The longest name in bytes.
+    const LEN_MAX: usize = 128;
+
+    /// Takes `name`; `None` if it is not valid.
+    pub(in crate::endpoints) fn new(name: &str) -> Option<Self> {
+        Self::is_valid(name).then(|| Self(name.into()))
+    }
+
+    /// Whether `name` has 1 to [`Self::LEN_MAX`] bytes and no control characters.
+    pub(super) fn is_valid(name: &str) -> bool {
+        (1..=Self::LEN_MAX).contains(&name.len()) && !name.contains(char::is_control)
+    }
+
+    /// The name.
+    pub(super) fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// One open connection of a hub.
+///
+/// It is kept small, because most clients listen most of the time.
+#[derive(Debug)]
+pub(in crate::endpoints) struct Client {
+    /// Who is connected; `None` for somebody without a name.
+    pub(super) user: Option<UserId>,
+    /// The groups that were joined, in the order of their names; `@all` and `@user/…` are not among them.
+    groups: Vec<GroupName>,
+    /// The acknowledgement ids; only clients that use some have it.
+    acks: Option<Box<AckLog>>,
+}
+
+impl Client {
+    /// A client that has asked for nothing yet.
+    pub(in crate::endpoints) fn new(user: Option<UserId>) -> Self {
+        Self {
+            user,
+            groups: Vec::new(),
+            acks: None,
+        }
+    }
+
+    /// The name of the user, if there is one.
+    pub(super) fn user_name(&self) -> Option<&str> {
+        self.user.as_ref().map(UserId::as_str)
+    }
+
+    /// The acknowledgement ids.
+    pub(super) fn acks(&mut self) -> &mut AckLog {
+        self.acks.get_or_insert_default()
+    }
+
+    /// How many groups the client is in.
+    pub(super) fn group_count(&self) -> usize {
+        self.groups.len()
+    }
+
+    /// The group of that name, if the client is in it.
+    pub(super) fn group(&self, name: &str) -> Option<&GroupName> {
+        self.position(name)
+            .ok()
+            .map(|position| &self.groups[position])
+    }
+
+    /// The client is in `group` from now on.
+    pub(super) fn insert_group(&mut self, group: GroupName) {
+        if let Err(position) = self.position(group.name()) {
+            self.groups.insert(position, group);
+        }
+    }
+
+    /// The client is in the group of that name no longer; `None` if it was not.
+    pub(super) fn remove_group(&mut self, name: &str) -> Option<GroupName> {
+        self.position(name)
+            .ok()
+            .map(|position| self.groups.remove(position))
+    }
+
+    /// Where the group of that name is, or where it would have to be.
+    fn position(&self, name: &str) -> Result<usize, usize> {
+        self.groups.binary_search_by(|group| group.name().cmp(name))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::UserId;
+
+    #[test]
+    fn a_user_id_has_1_to_128_bytes_and_no_control_characters() {
+        for name in ["a", "bob/é", " ", "@all", &"x".repeat(128)] {
+            assert_eq!(UserId::new(name).unwrap().as_str(), name);
+        }
+        for name in [
+            "",
+            "a\nb",
+            "\0",
+            "\u{7f}",
+            "\u{85}",
+            &"x".repeat(129),
+            &"é".repeat(65),
+        ] {
+            assert_eq!(UserId::new(name), None, "{name:?}");
+        }
+    }
+}

@@ -1,0 +1,226 @@
+//! To the wire: what the server tells a client, as JSON text.
+//!
+//! The order of the keys is that of the protocol's transcripts. Everything is written into one buffer that is used
+//! again and again; a payload is not copied into it but handed on as a part of its own.
+
+use std::io::Write;
+
+use super::codec::GroupMessage;
+use super::connection_id::ConnectionId;
+use super::refusal::Refusal;
+use crate::delivery::Outcome;
+
+/// The answer to a ping.
+pub(super) const PONG: &[u8] = br#"{"type":"pong"}"#;
+
+/// Writes messages; what it returns is valid until it writes the next one.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Encoder {
+    /// The message that was written last, its payload left out.
+    buffer: Vec<u8>,
+}
+
+impl Encoder {
+    /// The first message that a client gets: who it is.
+    pub(super) fn connected(&mut self, user: Option<&str>, connection: ConnectionId) -> &[u8] {
+        self.begin(r#"{"type":"system","event":"connected","userId":"#);
+        match user {
+            Some(user) => self.push_json_string(user),
+            None => self.push("null"),
+        }
+        self.push_fmt(format_args!(r#","connectionId":"{connection}"}}"#));
+        &self.buffer
+    }
+
+    /// What was asked for is done.
+    pub(super) fn ack(&mut self, ack_id: u64) -> &[u8] {
+        self.begin("");
+        self.push_fmt(format_args!(
+            r#"{{"type":"ack","ackId":{ack_id},"success":true}}"#
+        ));
+        &self.buffer
+    }
+
+    /// A message was delivered, to so many.
+    pub(super) fn delivery_ack(&mut self, ack_id: u64, outcome: Outcome) -> &[u8] {
+        let Outcome {
+            recipients,
+            dropped,
+        } = outcome;
+        self.begin("");
+        self.push_fmt(format_args!(
+            r#"{{"type":"ack","ackId":{ack_id},"success":true,"recipients":{recipients},"dropped":{dropped}}}"#
+        ));
+        &self.buffer
+    }
+
+    /// What was asked for is not done, and why.
+    pub(super) fn refusal(&mut self, ack_id: u64, refusal: Refusal) -> &[u8] {
+        let (name, message) = (refusal.name(), refusal.message(ack_id));
+        self.begin("");
+        self.push_fmt(format_args!(
+            r#"{{"type":"ack","ackId":{ack_id},"success":false,"error":{{"name":"{name}","message":"{message}"}}}}"#
+        ));
+        &self.buffer
+    }
+
+    /// A message of `from_user` to a group: the parts of its text, the payload among them untouched.
+    pub(super) fn group_message<'s>(
+        &'s mut self,
+        message: &GroupMessage<'s>,
+        from_user: Option<&str>,
+    ) -> [&'s [u8]; 3] {
+        self.begin(r#"{"type":"message","from":"group","group":"#);
+        self.push_json_string(&message.group);
+        self.push(r#","dataType":""#);
+        self.push(message.payload.data_type().name());
+        self.push(r#"","data":"#);
+        let head_len = self.buffer.len();
+        if let Some(user) = from_user {
+            self.push(r#","fromUserId":"#);
+            self.push_json_string(user);
+        }
+        if let Some(metadata) = message.metadata {
+            self.push(r#","metadata":"#);
+            self.push(metadata);
+        }
+        self.push("}");
+        let (head, tail) = self.buffer.split_at(head_len);
+        [head, message.payload.json().as_bytes(), tail]
+    }
+
+    /// Begins a message with `text`.
+    fn begin(&mut self, text: &str) {
+        self.buffer.clear();
+        self.push(text);
+    }
+
+    /// Goes on with `text` as it is.
+    fn push(&mut self, text: &str) {
+        self.buffer.extend_from_slice(text.as_bytes());
+    }
+
+    /// Goes on with formatted text, for numbers and ids.
+    fn push_fmt(&mut self, text: std::fmt::Arguments<'_>) {
+        self.buffer.write_fmt(text).expect("a Vec takes every byte");
+    }
+
+    /// Goes on with `text` as a JSON string.
+    fn push_json_string(&mut self, text: &str) {
+        serde_json::to_writer(&mut self.buffer, text)
+            .expect("a Vec takes every byte, and a string is always JSON");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Encoder;
+    use crate::delivery::{Outcome, SessionId};
+    use crate::endpoints::pubsub::codec::{ClientMessage, Request, parse};
+    use crate::endpoints::pubsub::connection_id::ConnectionIds;
+    use crate::endpoints::pubsub::refusal::Refusal;
+
+    /// What becomes of `message` when `user` sends it.
+    fn forwarded(message: &str, user: Option<&str>) -> String {
+        let Ok(ClientMessage::Request {
+            request: Request::SendToGroup(message),
+            ..
+        }) = parse(message)
+        else {
+            panic!("{message}");
+        };
+        String::from_utf8(Encoder::default().group_message(&message, user).concat()).unwrap()
+    }
+
+    #[test]
+    fn connected_names_the_user_and_the_connection() {
+        let connection = ConnectionIds::new().of("default", SessionId::from_bits(1));
+        let mut encoder = Encoder::default();
+        assert_eq!(
+            str::from_utf8(encoder.connected(Some("a\"é"), connection)).unwrap(),
+            format!(
+                r#"{{"type":"system","event":"connected","userId":"a\"é","connectionId":"{connection}"}}"#
+            )
+        );
+        assert_eq!(
+            str::from_utf8(encoder.connected(None, connection)).unwrap(),
+            format!(
+                r#"{{"type":"system","event":"connected","userId":null,"connectionId":"{connection}"}}"#
+            )
+        );
+    }
+
+    #[test]
+    fn acks_are_as_the_protocol_shows_them() {
+        let mut encoder = Encoder::default();
+        assert_eq!(
+            encoder.ack(1),
+            br#"{"type":"ack","ackId":1,"success":true}"#
+        );
+        assert_eq!(
+            encoder.delivery_ack(u64::MAX, Outcome { recipients: 3, dropped: 1 }),
+            br#"{"type":"ack","ackId":18446744073709551615,"success":true,"recipients":3,"dropped":1}"#
+        );
+        assert_eq!(
+            encoder.refusal(2, Refusal::Duplicate),
+            br#"{"type":"ack","ackId":2,"success":false,"error":{"name":"Duplicate","message":"Message with ack-id: 2 has been processed"}}"#
+        );
+    }
+
+    #[test]
+    fn every_refusal_is_json_with_a_name_and_a_message() {
+        for (refusal, name) in [
+            (Refusal::Duplicate, "Duplicate"),
+            (Refusal::ReservedName, "Forbidden"),
+            (Refusal::GroupNameTooLong, "BadRequest"),
+            (Refusal::TooManyGroups, "BadRequest"),
+            (Refusal::NobodyThere, "NotFound"),
+            (Refusal::NoEventHandler, "NotFound"),
+            (Refusal::TooManyPending, "TooManyRequests"),
+        ] {
+            let mut encoder = Encoder::default();
+            let ack: serde_json::Value =
+                serde_json::from_slice(encoder.refusal(6, refusal)).unwrap();
+            assert_eq!(ack["ackId"], 6);
+            assert_eq!(ack["success"], false);
+            assert_eq!(ack["error"]["name"], name);
+            assert_eq!(ack["error"]["message"], &*refusal.message(6));
+        }
+    }
+
+    #[test]
+    fn a_message_is_forwarded_with_its_payload_as_it_was_written() {
+        assert_eq!(
+            forwarded(
+                r#"{"type":"sendToGroup","group":"room1","ackId":2,"dataType":"json","data":{"hello" : "wor\u006cd"},"noEcho":false}"#,
+                Some("alice")
+            ),
+            r#"{"type":"message","from":"group","group":"room1","dataType":"json","data":{"hello" : "wor\u006cd"},"fromUserId":"alice"}"#
+        );
+        assert_eq!(
+            forwarded(
+                r#"{"type":"sendToGroup","group":"room1","dataType":"binary","data":"AQL/"}"#,
+                None
+            ),
+            r#"{"type":"message","from":"group","group":"room1","dataType":"binary","data":"AQL/"}"#
+        );
+        assert_eq!(
+            forwarded(
+                r#"{"type":"sendToGroup","group":"@user/bob","dataType":"TEXT","data":"x","metadata":{"k": "v"}}"#,
+                Some("alice")
+            ),
+            r#"{"type":"message","from":"group","group":"@user/bob","dataType":"text","data":"x","fromUserId":"alice","metadata":{"k": "v"}}"#
+        );
+    }
+
+    #[test]
+    fn names_are_escaped_so_that_nobody_can_write_into_the_envelope() {
+        assert_eq!(
+            forwarded(
+                r#"{"type":"sendToGroup","group":"\",\"data\":\"\n\\","data":1}"#,
+                Some("\",\"x\":\"")
+            ),
+            r#"{"type":"message","from":"group","group":"\",\"data\":\"\n\\","dataType":"json","data":1,"fromUserId":"\",\"x\":\""}"#
+        );
+    }
+}

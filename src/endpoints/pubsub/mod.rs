@@ -1,0 +1,39 @@
+//! The JSON protocol: groups, direct messages and broadcasts among the clients of a hub.
+//!
+//! It is the public protocol of `Azure Web PubSub` (`json.webpubsub.azure.v1`), so that its client libraries work with
+//! this server unchanged; addresses that begin with `@` are ours (see [`hub`]).
+//!
+//! | File | Knows |
+//! |---|---|
+//! | [`codec`], [`payload`], [`nesting`] | what a message of a client says |
+//! | [`hub`] | what it means, and who may ask for what |
+//! | [`client`], [`ack_log`], [`connection_id`] | what is remembered of a client, and what it is called |
+//! | [`encoder`], [`refusal`] | what a client is told |
+//!
+//! | Client says | Client is told |
+//! |---|---|
+//! | (opens) | `system` `connected` with its ids |
+//! | `joinGroup`, `leaveGroup` | `ack` |
+//! | `sendToGroup` | `ack` with the counts `recipients` and `dropped`, once every loop has delivered |
+//! | `event` | `ack` with the error `NotFound`: there is nothing behind this server that takes events |
+//! | `ping` | `pong` |
+//! | anything else, or any of these with a field missing or wrong | Close 1007; 1003 for a binary message |
+//!
+//! An `ack` comes only if the request has an `ackId`. Requests may be sent before `connected` is seen.
+
+mod ack_log;
+mod client;
+mod codec;
+mod connection_id;
+mod encoder;
+mod hub;
+mod nesting;
+mod payload;
+mod refusal;
+
+pub(super) use client::{Client, UserId};
+pub(super) use connection_id::ConnectionIds;
+pub(super) use hub::{Hub, HubLimits};
+
+/// The subprotocol whose messages these are; without it `/ws` speaks the same.
+pub(super) const SUBPROTOCOL: &str = "json.webpubsub.azure.v1";

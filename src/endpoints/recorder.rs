@@ -1,0 +1,109 @@
+//! For tests: requests as they reach the endpoints, and what the endpoints ask for, written down.
+
+use crate::config::Config;
+use crate::delivery::{Recipients, SessionId};
+use crate::handler::{Outgoing, What, Wish};
+use crate::http::{Request, RequestReader};
+use crate::proto::{EncodedFrame, FrameBuffer, FrameHeader, FrameRange, Role};
+
+/// The request with these lines and a Host; its memory is never freed.
+pub(super) fn request(lines: &str) -> Request<'static> {
+    let head = format!(
+        "{}\r\nHost: localhost\r\n\r\n",
+        lines.trim().replace('\n', "\r\n")
+    );
+    let mut input = head.into_bytes().leak();
+    let reader: &mut RequestReader = Box::leak(Box::default());
+    reader
+        .next(&mut input, &Config::default().http)
+        .unwrap()
+        .unwrap()
+}
+
+/// Collects the wishes of one connection and tells them as lines of text.
+///
+/// | Line | Wish |
+/// |---|---|
+/// | `Text: …` | a reply |
+/// | `Text to "hub/group" except 0.1.0 token 5: …` | a delivery |
+/// | `join "hub/group"`, `leave "hub/group"` | a membership |
+/// | `close 1007 …` | the end |
+pub(super) struct Recorder {
+    pub(super) session: SessionId,
+    frames: FrameBuffer,
+    wishes: Vec<Wish>,
+}
+
+impl Recorder {
+    /// For the connection in `slot` of loop 0.
+    pub(super) fn new(slot: u32) -> Self {
+        Self {
+            session: SessionId::new(0, slot, 0).unwrap(),
+            frames: FrameBuffer::default(),
+            wishes: Vec::new(),
+        }
+    }
+
+    /// Where the endpoint puts its wishes.
+    pub(super) fn out(&mut self) -> Outgoing<'_> {
+        Outgoing::new(self.session, &mut self.frames, &mut self.wishes)
+    }
+
+    /// What was asked for since the last call.
+    pub(super) fn take(&mut self) -> Vec<String> {
+        let shared = self.frames.share();
+        let mut lines = Vec::new();
+        for Wish { session, what } in self.wishes.drain(..) {
+            assert_eq!(session, self.session);
+            match what {
+                What::Reply(range) => lines.extend(messages(&shared, range)),
+                What::Deliver { delivery, token } => {
+                    let (head, payload) = single_message(&shared, delivery.frame);
+                    let recipients = match delivery.recipients {
+                        Recipients::Group(group) => format!("{group:?}"),
+                        Recipients::One(session) => format!("{session:?}"),
+                    };
+                    let except = delivery
+                        .except
+                        .map(|session| format!(" except {session}"))
+                        .unwrap_or_default();
+                    let token = token
+                        .map(|token| format!(" token {token}"))
+                        .unwrap_or_default();
+                    lines.push(format!("{head} to {recipients}{except}{token}: {payload}"));
+                }
+                What::Join(group) => lines.push(format!("join {group:?}")),
+                What::Leave(group) => lines.push(format!("leave {group:?}")),
+                What::Close(code, reason) => lines.push(format!("close {} {reason}", code.get())),
+            }
+        }
+        lines
+    }
+}
+
+/// The messages whose frames lie in `range`, each as its opcode and its payload.
+fn messages(shared: &EncodedFrame, range: FrameRange) -> Vec<String> {
+    let frames = shared.slice(range);
+    let mut bytes = frames.as_bytes();
+    let mut lines = Vec::new();
+    while !bytes.is_empty() {
+        let (header, header_len) = FrameHeader::parse(bytes, Role::Client).unwrap().unwrap();
+        let (frame, rest) =
+            bytes.split_at(header_len + usize::try_from(header.payload_len).unwrap());
+        lines.push(format!(
+            "{:?}: {}",
+            header.opcode,
+            String::from_utf8_lossy(&frame[header_len..])
+        ));
+        bytes = rest;
+    }
+    lines
+}
+
+/// The only message of `range`: its opcode and its payload.
+fn single_message(shared: &EncodedFrame, range: FrameRange) -> (String, String) {
+    let lines = messages(shared, range);
+    assert_eq!(lines.len(), 1);
+    let (opcode, payload) = lines[0].split_once(": ").unwrap();
+    (opcode.to_owned(), payload.to_owned())
+}

@@ -1,0 +1,81 @@
+//! `/relay/{group}`: every message goes to the other members of the group as it is, without an envelope.
+
+use crate::delivery::{GroupName, Recipients};
+use crate::handler::Outgoing;
+use crate::proto::Message;
+
+/// One member of a relayed group.
+#[derive(Debug)]
+pub(super) struct RelayPeer {
+    /// Where its messages go.
+    group: GroupName,
+    /// Whether the member gets its own messages as well.
+    has_echo: bool,
+}
+
+impl RelayPeer {
+    /// A member of the group `name`.
+    pub(super) fn new(name: &str, has_echo: bool) -> Self {
+        Self {
+            group: GroupName::new(HUB, name),
+            has_echo,
+        }
+    }
+
+    /// The peer is connected: it becomes a member.
+    pub(super) fn on_open(&self, out: &mut Outgoing<'_>) {
+        out.join(self.group.clone());
+    }
+
+    /// Passes `message` on, text as text and binary as binary.
+    pub(super) fn on_message(&self, message: Message<'_>, out: &mut Outgoing<'_>) {
+        let except = (!self.has_echo).then(|| out.session());
+        let recipients = Recipients::Group(self.group.clone());
+        out.deliver(
+            recipients,
+            except,
+            message.opcode(),
+            &[message.payload()],
+            None,
+        );
+    }
+}
+
+/// Where relayed groups live, apart from those of all hubs: the name of a hub begins with a letter.
+const HUB: &str = "@relay";
+
+#[cfg(test)]
+mod tests {
+    use super::RelayPeer;
+    use crate::endpoints::recorder::Recorder;
+    use crate::proto::Message;
+
+    #[test]
+    fn a_peer_joins_its_group_when_it_opens() {
+        let mut recorder = Recorder::new(1);
+        RelayPeer::new("a/b", false).on_open(&mut recorder.out());
+        assert_eq!(recorder.take(), [r#"join "@relay/a/b""#]);
+    }
+
+    #[test]
+    fn ms_06_messages_go_to_the_others_as_they_are() {
+        let mut recorder = Recorder::new(1);
+        let peer = RelayPeer::new("room", false);
+        peer.on_message(Message::Text("{"), &mut recorder.out());
+        peer.on_message(Message::Binary(b"\0"), &mut recorder.out());
+        assert_eq!(
+            recorder.take(),
+            [
+                r#"Text to "@relay/room" except 0.1.0: {"#,
+                "Binary to \"@relay/room\" except 0.1.0: \0"
+            ]
+        );
+    }
+
+    #[test]
+    fn ms_06_with_echo_messages_go_to_the_sender_too() {
+        let mut recorder = Recorder::new(1);
+        RelayPeer::new("room", true).on_message(Message::Text("x"), &mut recorder.out());
+        assert_eq!(recorder.take(), [r#"Text to "@relay/room": x"#]);
+    }
+}

@@ -1,0 +1,182 @@
+//! The application behind the connections: what it is told, and what it may ask for.
+//!
+//! A [`Handler`] never touches a connection. It is told what happened, and says to [`Outgoing`] what is to be done
+//! about it; the event loop does that when the handler has returned. So no callback can reach into another
+//! connection, and everything that is asked for in one turn is encoded into one buffer.
+
+use std::borrow::Cow;
+use std::net::SocketAddr;
+
+use crate::delivery::{Delivery, GroupName, Outcome, Recipients, SessionId};
+use crate::http::{Handshake, Request, Response};
+use crate::proto::{CloseCode, FrameBuffer, FrameRange, Message, OpCode};
+
+/// An application: every loop has its own clone, and what it knows of one connection is its [`Handler::Peer`].
+pub trait Handler: Clone + Send + 'static {
+    /// What the application remembers of one open WebSocket.
+    type Peer: Send;
+
+    /// A request is complete: answer it, or accept it as a WebSocket.
+    fn on_request(&mut self, request: &Request<'_>, remote: SocketAddr) -> Answer<Self::Peer>;
+
+    /// The opening handshake is done; what is sent now goes out right behind it.
+    fn on_open(&mut self, peer: &mut Self::Peer, out: &mut Outgoing<'_>) {
+        let _ = (peer, out);
+    }
+
+    /// A whole message has come.
+    fn on_message(&mut self, peer: &mut Self::Peer, message: Message<'_>, out: &mut Outgoing<'_>);
+
+    /// A delivery that was asked for with a receipt has reached every loop.
+    fn on_receipt(&mut self, peer: &mut Self::Peer, receipt: Receipt, out: &mut Outgoing<'_>) {
+        let _ = (peer, receipt, out);
+    }
+
+    /// The WebSocket has ended, whoever ended it; its memberships are gone. Comes once for each `on_open`.
+    fn on_close(&mut self, peer: Self::Peer, out: &mut Outgoing<'_>) {
+        let _ = (peer, out);
+    }
+}
+
+/// What a handler makes of a request.
+#[derive(Debug)]
+pub enum Answer<P> {
+    /// This is the response; the connection goes on with HTTP, or ends, as the two heads say.
+    Respond(Response),
+    /// The connection becomes a WebSocket with this state.
+    Upgrade(Handshake, P),
+}
+
+/// How a delivery went that was asked for with a receipt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Receipt {
+    /// The number that the handler gave to the delivery.
+    pub token: u64,
+    /// What became of it, all loops together.
+    pub outcome: Outcome,
+}
+
+/// What a handler asks for on behalf of one connection, in the order of asking.
+#[derive(Debug)]
+pub struct Outgoing<'a> {
+    session: SessionId,
+    frames: &'a mut FrameBuffer,
+    wishes: &'a mut Vec<Wish>,
+    is_closing: bool,
+}
+
+impl<'a> Outgoing<'a> {
+    /// Collects the wishes of `session`: their frames in `frames`, the rest in `wishes`.
+    #[must_use]
+    pub fn new(session: SessionId, frames: &'a mut FrameBuffer, wishes: &'a mut Vec<Wish>) -> Self {
+        Self {
+            session,
+            frames,
+            wishes,
+            is_closing: false,
+        }
+    }
+
+    /// The connection on whose behalf all this is asked.
+    #[must_use]
+    pub fn session(&self) -> SessionId {
+        self.session
+    }
+
+    /// Sends one message to the connection itself; its payload is the concatenation of `parts`.
+    pub fn reply(&mut self, opcode: OpCode, parts: &[&[u8]]) {
+        let frame = self.frames.encode(opcode, parts);
+        if let Some(Wish {
+            session,
+            what: What::Reply(last),
+        }) = self.wishes.last_mut()
+            && *session == self.session
+            && last.end == frame.start
+        {
+            last.end = frame.end;
+            return;
+        }
+        self.wish(What::Reply(frame));
+    }
+
+    /// Sends one message to `recipients`, leaving out `except`; its payload is the concatenation of `parts`.
+    ///
+    /// With a `token` the outcome comes back as a [`Receipt`], once all loops have applied it.
+    pub fn deliver(
+        &mut self,
+        recipients: Recipients,
+        except: Option<SessionId>,
+        opcode: OpCode,
+        parts: &[&[u8]],
+        token: Option<u64>,
+    ) {
+        let frame = self.frames.encode(opcode, parts);
+        self.wish(What::Deliver {
+            delivery: Delivery {
+                frame,
+                recipients,
+                except,
+            },
+            token,
+        });
+    }
+
+    /// Makes the connection a member of `group`.
+    pub fn join(&mut self, group: GroupName) {
+        self.wish(What::Join(group));
+    }
+
+    /// Ends the membership in `group`.
+    pub fn leave(&mut self, group: GroupName) {
+        self.wish(What::Leave(group));
+    }
+
+    /// Closes the connection after what was sent so far; the reason is cut to 123 bytes. No further message comes.
+    pub fn close(&mut self, code: CloseCode, reason: impl Into<Cow<'static, str>>) {
+        self.is_closing = true;
+        self.wish(What::Close(code, reason.into()));
+    }
+
+    /// Whether the end of the connection was asked for.
+    #[must_use]
+    #[inline]
+    pub fn is_closing(&self) -> bool {
+        self.is_closing
+    }
+
+    fn wish(&mut self, what: What) {
+        self.wishes.push(Wish {
+            session: self.session,
+            what,
+        });
+    }
+}
+
+/// One thing that was asked for, to be done when the handlers of the turn have returned.
+#[derive(Debug)]
+pub struct Wish {
+    /// Who asks.
+    pub session: SessionId,
+    /// For what.
+    pub what: What,
+}
+
+/// What can be asked for; see the methods of [`Outgoing`].
+#[derive(Debug)]
+pub enum What {
+    /// Frames for the one who asks.
+    Reply(FrameRange),
+    /// A frame for others.
+    Deliver {
+        /// The frame, as a range of the turn's buffer, and who gets it.
+        delivery: Delivery<FrameRange>,
+        /// Set if the outcome is to come back as a [`Receipt`].
+        token: Option<u64>,
+    },
+    /// Membership in a group.
+    Join(GroupName),
+    /// The end of a membership.
+    Leave(GroupName),
+    /// The end of the connection.
+    Close(CloseCode, Cow<'static, str>),
+}
