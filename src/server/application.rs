@@ -1,0 +1,45 @@
+//! The handler of one loop, and what it asked for in this turn.
+
+use crate::delivery::SessionId;
+use crate::handler::{Handler, Outgoing, Wish};
+use crate::proto::FrameBuffer;
+
+/// The application side of a turn: callbacks go in, frames and wishes come out.
+#[derive(Debug)]
+pub(super) struct Application<H> {
+    pub(super) handler: H,
+    /// Every frame of the turn, back to back.
+    pub(super) frames: FrameBuffer,
+    /// What was asked for, in the order of asking.
+    pub(super) wishes: Vec<Wish>,
+    /// Whose WebSocket has ended and who is still in the registry.
+    pub(super) closed: Vec<SessionId>,
+}
+
+impl<H: Handler> Application<H> {
+    pub(super) fn new(handler: H) -> Self {
+        Self {
+            handler,
+            frames: FrameBuffer::default(),
+            wishes: Vec::new(),
+            closed: Vec::new(),
+        }
+    }
+
+    /// The handler, and the collector for what it asks on behalf of `id`.
+    pub(super) fn for_session(&mut self, id: SessionId) -> (&mut H, Outgoing<'_>) {
+        (
+            &mut self.handler,
+            Outgoing::new(id, &mut self.frames, &mut self.wishes),
+        )
+    }
+
+    /// The WebSocket of `id` has ended.
+    pub(super) fn on_closed(&mut self, id: SessionId, peer: Option<H::Peer>) {
+        self.closed.push(id);
+        if let Some(peer) = peer {
+            let (handler, mut out) = self.for_session(id);
+            handler.on_close(peer, &mut out);
+        }
+    }
+}

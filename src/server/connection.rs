@@ -1,0 +1,318 @@
+//! The one place where socket, session and outbox of a peer meet.
+
+use std::io::{self, Read};
+use std::net::{Shutdown, SocketAddr};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use mio::net::TcpStream;
+
+use super::application::Application;
+use super::timers::Tick;
+use crate::clock::Moment;
+use crate::config::Config;
+use crate::delivery::SessionId;
+use crate::handler::{Answer, Handler, Receipt};
+use crate::http::{HttpError, Response};
+use crate::outbox::{Flushed, Outbox, Overflow};
+use crate::proto::{CloseFrame, EncodedFrame};
+use crate::session::{Cause, Event, Session};
+
+/// A peer: its socket, where it is in its life, what it is owed, and what the application knows of it.
+#[derive(Debug)]
+pub(super) struct Connection<P> {
+    pub(super) socket: TcpStream,
+    session: Session,
+    outbox: Outbox,
+    /// The application's state from opening handshake to close.
+    peer: Option<P>,
+    remote: SocketAddr,
+    /// The tick of the only timer that counts; others in the wheel are left over.
+    pub(super) armed_tick: Tick,
+    /// Whether it is on the list of those that something happened to.
+    pub(super) is_dirty: bool,
+    /// Whether it is on the list of those that a budget cut off.
+    pub(super) is_unfinished: bool,
+    /// Whether the last write found the socket full and no event has said otherwise since.
+    is_blocked: bool,
+    /// Whether it is over the connection limit and only gets to hear so.
+    is_surplus: bool,
+}
+
+/// Whether a budget cut the work on a connection short, although its socket would have gone on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub(super) enum Progress {
+    /// Nothing is left until the next event of the socket.
+    Done,
+    /// There may be more at once; no event will say so.
+    Unfinished,
+}
+
+/// What every step of a connection has to know of the moment.
+#[derive(Clone, Debug)]
+pub(super) struct Now {
+    /// The time of this turn.
+    pub(super) moment: Moment,
+    pub(super) config: Arc<Config>,
+    /// Whether the server is going away; the first loop to know sets it for all.
+    pub(super) is_draining: Arc<AtomicBool>,
+}
+
+impl<P> Connection<P> {
+    pub(super) fn new(socket: TcpStream, remote: SocketAddr, is_surplus: bool, now: &Now) -> Self {
+        Self {
+            socket,
+            session: Session::new(now.moment, &now.config),
+            outbox: Outbox::default(),
+            peer: None,
+            remote,
+            armed_tick: Tick::NEVER,
+            is_dirty: false,
+            is_unfinished: false,
+            is_blocked: false,
+            is_surplus,
+        }
+    }
+
+    /// Reads until the socket has nothing more or the budget is used up, and hands every event to the application.
+    pub(super) fn read<H: Handler<Peer = P>>(
+        &mut self,
+        id: SessionId,
+        buffer: &mut [u8],
+        application: &mut Application<H>,
+        now: &Now,
+    ) -> Progress {
+        let mut budget = now.config.read_budget_bytes;
+        while !self.session.is_closed() {
+            match self.socket.read(buffer) {
+                Ok(0) => {
+                    self.session.on_eof(&self.outbox, now.moment, &now.config);
+                    self.on_bytes(id, &mut [], application, now);
+                    break;
+                }
+                Ok(count) => {
+                    self.on_bytes(id, &mut buffer[..count], application, now);
+                    budget = budget.saturating_sub(count);
+                    if budget == 0 {
+                        return Progress::Unfinished;
+                    }
+                    continue;
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) => {
+                    log::debug!("{id}: read: {error}");
+                    self.session.on_broken();
+                }
+            }
+            self.on_bytes(id, &mut [], application, now);
+        }
+        Progress::Done
+    }
+
+    /// Has the session make sense of `input`, and the application of what the session found.
+    fn on_bytes<H: Handler<Peer = P>>(
+        &mut self,
+        id: SessionId,
+        mut input: &mut [u8],
+        application: &mut Application<H>,
+        now: &Now,
+    ) {
+        while let Some(event) =
+            self.session
+                .next_event(&mut input, now.moment, &now.config, &mut self.outbox)
+        {
+            match event {
+                Event::Message(message) => {
+                    if let Some(peer) = &mut self.peer {
+                        let (handler, mut out) = application.for_session(id);
+                        handler.on_message(peer, message, &mut out);
+                        if out.is_closing() {
+                            self.session.stop_listening();
+                        }
+                    }
+                }
+                Event::Handled => {}
+                Event::Request(request) => {
+                    let answer = if now.is_draining.load(Ordering::Relaxed) || self.is_surplus {
+                        Answer::Respond(Response::refusal(HttpError::Unavailable))
+                    } else {
+                        application.handler.on_request(&request, self.remote)
+                    };
+                    self.answer(id, answer, application, now);
+                }
+                Event::Closed => application.on_closed(id, self.peer.take()),
+            }
+        }
+    }
+
+    fn answer<H: Handler<Peer = P>>(
+        &mut self,
+        id: SessionId,
+        answer: Answer<P>,
+        application: &mut Application<H>,
+        now: &Now,
+    ) {
+        match answer {
+            Answer::Respond(response) => {
+                self.session
+                    .respond(&response, now.moment, &now.config, &mut self.outbox);
+            }
+            Answer::Upgrade(handshake, peer) => {
+                let first_ping = first_ping_after(id, now.config.ping_interval);
+                self.session
+                    .open(&handshake, first_ping, now.moment, &mut self.outbox);
+                let (handler, mut out) = application.for_session(id);
+                handler.on_open(self.peer.insert(peer), &mut out);
+            }
+        }
+    }
+
+    /// Queues frames; [`Connection::can_send`] must hold. A peer whose outbox would overflow is given up on.
+    ///
+    /// # Errors
+    ///
+    /// [`Overflow`] if that happened: the peer does not get the frames.
+    #[inline]
+    pub(super) fn send(&mut self, frames: &EncodedFrame, now: &Now) -> Result<(), Overflow> {
+        self.outbox
+            .push(frames, now.config.outbox_bytes_max)
+            .inspect_err(|Overflow| {
+                self.session
+                    .evict(now.moment, &now.config, &mut self.outbox);
+            })
+    }
+
+    /// Closes the WebSocket after what is queued.
+    pub(super) fn close(&mut self, close: CloseFrame<'_>, now: &Now) {
+        self.session
+            .close(close, now.moment, &now.config, &mut self.outbox);
+    }
+
+    /// Ends a connection that waits for a request.
+    pub(super) fn close_if_idle(&mut self) {
+        self.session.close_if_idle();
+    }
+
+    /// Tells the application the outcome of a delivery.
+    pub(super) fn on_receipt<H: Handler<Peer = P>>(
+        &mut self,
+        id: SessionId,
+        receipt: Receipt,
+        application: &mut Application<H>,
+    ) {
+        if let Some(peer) = &mut self.peer {
+            let (handler, mut out) = application.for_session(id);
+            handler.on_receipt(peer, receipt, &mut out);
+        }
+    }
+
+    /// The socket takes bytes again.
+    pub(super) fn on_writable(&mut self) {
+        self.is_blocked = false;
+    }
+
+    /// Does what is due at this moment.
+    pub(super) fn on_deadline(&mut self, now: &Now) {
+        if now.moment >= self.stall_deadline(&now.config) {
+            self.session
+                .evict(now.moment, &now.config, &mut self.outbox);
+        }
+        self.session
+            .on_deadline(now.moment, &now.config, &mut self.outbox);
+    }
+
+    /// Writes what is owed as far as socket and budget allow, and tells the application if that was the end.
+    pub(super) fn flush<H: Handler<Peer = P>>(
+        &mut self,
+        id: SessionId,
+        application: &mut Application<H>,
+        now: &Now,
+    ) -> Progress {
+        let mut progress = Progress::Done;
+        if self.is_blocked {
+            self.outbox.keep_blocked();
+        } else if !self.session.is_closed() {
+            match self
+                .outbox
+                .write_to(&mut self.socket, now.config.write_budget_bytes, now.moment)
+            {
+                Ok(Flushed::Everything) => self.on_flushed(now),
+                Ok(Flushed::UntilBlocked) => self.is_blocked = true,
+                Ok(Flushed::UntilBudget) => progress = Progress::Unfinished,
+                Err(error) => {
+                    log::debug!("{id}: write: {error}");
+                    self.session.on_broken();
+                }
+            }
+        }
+        self.on_bytes(id, &mut [], application, now);
+        progress
+    }
+
+    fn on_flushed(&mut self, now: &Now) {
+        if self.session.on_flushed(now.moment, &now.config)
+            && let Err(error) = self.socket.shutdown(Shutdown::Write)
+        {
+            log::trace!("shutdown: {error}");
+            self.session.on_broken();
+        }
+    }
+
+    /// When [`Connection::on_deadline`] has something to do.
+    pub(super) fn deadline(&self, config: &Config) -> Moment {
+        self.session.deadline().min(self.stall_deadline(config))
+    }
+
+    /// When a peer that takes nothing is given up on; the later stages have deadlines of their own.
+    fn stall_deadline(&self, config: &Config) -> Moment {
+        match self.outbox.stalled_since() {
+            Some(since) if self.session.is_open() => since + config.write_timeout,
+            _ => Moment::NEVER,
+        }
+    }
+
+    /// Queues the Close frame that the peer is owed, now that everything else was said.
+    pub(super) fn push_owed_close(&mut self) {
+        self.session.push_owed_close(&mut self.outbox);
+    }
+
+    pub(super) fn can_send(&self) -> bool {
+        self.session.can_send()
+    }
+
+    pub(super) fn is_open(&self) -> bool {
+        self.session.is_open()
+    }
+
+    pub(super) fn is_closed(&self) -> bool {
+        self.session.is_closed()
+    }
+
+    /// Says in the log how the connection ended.
+    pub(super) fn log_end(&mut self, id: SessionId) {
+        let ending = self.session.ending();
+        let unsent = self.outbox.clear();
+        let level = match ending.cause {
+            Cause::Violation(_) | Cause::SlowConsumer | Cause::Refused(_) => log::Level::Info,
+            _ => log::Level::Debug,
+        };
+        log::log!(
+            level,
+            "{id} {}: {ending}, {unsent} messages unsent",
+            self.remote
+        );
+    }
+}
+
+/// When the first ping of a connection is due: spread over the interval, evenly for consecutive slots.
+fn first_ping_after(id: SessionId, interval: Duration) -> Duration {
+    /// 2^32 divided by the golden ratio: its multiples fall evenly into a ring of that size.
+    const GOLDEN: u32 = 2_654_435_769;
+    /// No ping comes in the first twentieth, when the peer has just shown that it lives.
+    const PARTS: u32 = 20;
+    let spread = f64::from(id.slot().wrapping_mul(GOLDEN)) / f64::from(u32::MAX);
+    interval / PARTS + (interval - interval / PARTS).mul_f64(spread)
+}

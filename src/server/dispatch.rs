@@ -1,0 +1,188 @@
+//! What the application asked for, done: replies, deliveries on this loop and to others, memberships, ends.
+
+use super::connection::Connection;
+use super::event_loop::{EventLoop, key_of};
+use super::mailbox::{Letter, ReceiptAddress};
+use super::receipts::ReceiptKey;
+use crate::delivery::{Delivery, Outcome, Recipients, SessionId};
+use crate::handler::{Handler, Receipt, What, Wish};
+use crate::proto::{CloseFrame, EncodedFrame};
+
+impl<H: Handler> EventLoop<H> {
+    /// Does everything that was asked for so far, in the order of asking; then those leave whose WebSocket has ended.
+    pub(super) fn grant_wishes(&mut self) {
+        if !self.application.wishes.is_empty() {
+            self.grant_in_order();
+        }
+        for id in std::mem::take(&mut self.application.closed) {
+            self.registry.remove(id);
+            if let Some(connection) = self.connections.get_mut(key_of(id)) {
+                connection.push_owed_close();
+                self.dirty.add(id, &mut connection.is_dirty);
+            }
+        }
+    }
+
+    fn grant_in_order(&mut self) {
+        let frames = self.application.frames.share();
+        // Receipts are told on the way and may lead to new wishes, so the list is taken out and given back.
+        let spare = std::mem::take(&mut self.spare_wishes);
+        let mut wishes = std::mem::replace(&mut self.application.wishes, spare);
+        for Wish { session, what } in wishes.drain(..) {
+            match what {
+                What::Reply(range) => {
+                    self.reply(session, &frames.slice(range));
+                }
+                What::Deliver {
+                    delivery:
+                        Delivery {
+                            frame,
+                            recipients,
+                            except,
+                        },
+                    token,
+                } => {
+                    let delivery = Delivery {
+                        frame: frames.slice(frame),
+                        recipients,
+                        except,
+                    };
+                    self.deliver(session, &delivery, token);
+                }
+                What::Join(group) => {
+                    // A wish can outlive the one who had it.
+                    if self.is_open(session) {
+                        self.registry.join(session, group);
+                    }
+                }
+                What::Leave(group) => {
+                    self.registry.leave(session, &group);
+                }
+                What::Close(code, reason) => self.close(
+                    session,
+                    CloseFrame {
+                        code,
+                        reason: &reason,
+                    },
+                ),
+            }
+        }
+        self.spare_wishes = wishes;
+    }
+
+    /// Delivers what another loop sent, and tells it the outcome if it asked.
+    pub(super) fn on_delivery(
+        &mut self,
+        delivery: &Delivery<EncodedFrame>,
+        address: Option<ReceiptAddress>,
+    ) {
+        let outcome = self.deliver_here(delivery);
+        if let Some(ReceiptAddress { loop_index, key }) = address {
+            self.post_office
+                .send(loop_index, Letter::Receipt(key, outcome));
+        }
+    }
+
+    /// Another loop tells the outcome of a delivery.
+    pub(super) fn on_receipt(&mut self, key: ReceiptKey, outcome: Outcome) {
+        if let Some((session, receipt)) = self.receipts.add(key, outcome) {
+            self.tell(session, receipt);
+        }
+    }
+
+    /// Delivers to recipients on every loop, and sees to it that the sender hears of the outcome if it asked.
+    fn deliver(
+        &mut self,
+        sender: SessionId,
+        delivery: &Delivery<EncodedFrame>,
+        token: Option<u64>,
+    ) {
+        let own_index = usize::from(self.index);
+        let loops = match delivery.recipients {
+            Recipients::One(id) => id.loop_index()..id.loop_index() + 1,
+            Recipients::Group(_) => 0..self.now.config.loop_count,
+        };
+        let outcome = if loops.contains(&own_index) {
+            self.deliver_here(delivery)
+        } else {
+            Outcome::default()
+        };
+        let receipt = token.map(|token| Receipt { token, outcome });
+        let others =
+            loops.filter(|&index| index != own_index && index < self.now.config.loop_count);
+        let other_count = others.clone().count();
+        if other_count == 0 {
+            if let Some(receipt) = receipt {
+                self.tell(sender, receipt);
+            }
+            return;
+        }
+        let address = receipt.map(|receipt| ReceiptAddress {
+            loop_index: own_index,
+            key: self.receipts.await_outcomes(sender, receipt, other_count),
+        });
+        for index in others {
+            self.post_office
+                .send(index, Letter::Deliver(delivery.clone(), address));
+        }
+    }
+
+    /// Puts the frame into the outbox of every recipient that lives on this loop: one range each, no copy.
+    fn deliver_here(&mut self, delivery: &Delivery<EncodedFrame>) -> Outcome {
+        let mut outcome = Outcome::default();
+        for &id in self.registry.recipients(&delivery.recipients) {
+            if delivery.except == Some(id) {
+                continue;
+            }
+            let Some(connection) = self
+                .connections
+                .get_mut(key_of(id))
+                .filter(|connection| connection.can_send())
+            else {
+                continue;
+            };
+            match connection.send(&delivery.frame, &self.now) {
+                Ok(()) => outcome.recipients += 1,
+                Err(_) => outcome.dropped += 1,
+            }
+            self.dirty.add(id, &mut connection.is_dirty);
+        }
+        self.total += outcome;
+        outcome
+    }
+
+    /// Sends frames to the one who asked for them.
+    fn reply(&mut self, session: SessionId, frames: &EncodedFrame) {
+        if let Some(connection) = self
+            .connections
+            .get_mut(key_of(session))
+            .filter(|connection| connection.can_send())
+        {
+            match connection.send(frames, &self.now) {
+                Ok(()) => self.total.recipients += 1,
+                Err(_) => self.total.dropped += 1,
+            }
+            self.touch(session);
+        }
+    }
+
+    /// Tells the sender what became of its delivery.
+    fn tell(&mut self, session: SessionId, receipt: Receipt) {
+        if let Some(connection) = self.connections.get_mut(key_of(session)) {
+            connection.on_receipt(session, receipt, &mut self.application);
+        }
+    }
+
+    fn close(&mut self, session: SessionId, close: CloseFrame<'_>) {
+        if let Some(connection) = self.connections.get_mut(key_of(session)) {
+            connection.close(close, &self.now);
+            self.touch(session);
+        }
+    }
+
+    fn is_open(&self, session: SessionId) -> bool {
+        self.connections
+            .get(key_of(session))
+            .is_some_and(Connection::is_open)
+    }
+}

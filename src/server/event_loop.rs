@@ -1,0 +1,400 @@
+//! One thread of the server: a poll, the connections that live here, and the order in which things happen to them.
+//!
+//! A turn is [`EventLoop::turn`]. Whatever happens to a connection puts it on the list of the dirty ones; what the
+//! application wants is done when it has said all of it; each dirty connection is then flushed once.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use mio::event::Event;
+use mio::{Events, Interest, Poll, Token};
+use signal_hook_mio::v1_0::Signals;
+use slotmap::{DefaultKey, Key, KeyData, SlotMap};
+
+use super::application::Application;
+use super::connection::{Connection, Now, Progress};
+use super::listener::Listener;
+use super::mailbox::{Letter, PostOffice};
+use super::receipts::Receipts;
+use super::shutdown::Stop;
+use super::timers::{Tick, Timers};
+use crate::clock::Moment;
+use crate::config::Config;
+use crate::delivery::{Outcome, SessionId};
+use crate::handler::{Handler, Wish};
+use crate::registry::Registry;
+
+/// Events taken from the system at once.
+const EVENT_COUNT_MAX: usize = 1024;
+/// Bytes read from a socket at once; every connection of the loop is read into the same buffer.
+const READ_BUFFER_BYTES: usize = 64 << 10;
+/// When the frames of a turn are this many bytes, they go out before more is read: they are still in the cache.
+const TURN_BYTES_MAX: usize = 64 << 10;
+/// How long a loop sleeps at most while it does not read because another loop has to catch up.
+const CONGESTION_PAUSE: Duration = Duration::from_millis(1);
+
+/// The slots of connections count from one, so the tokens of slot zero are free for everything else.
+pub(super) const WAKER: Token = Token(0);
+const SIGNALS: Token = Token(1 << 32);
+
+fn listener_token(index: usize) -> Token {
+    Token((index + 2) << 32)
+}
+
+/// One loop of the server.
+pub(super) struct EventLoop<H: Handler> {
+    pub(super) index: u8,
+    pub(super) poll: Poll,
+    clock: Instant,
+    pub(super) now: Now,
+    pub(super) connections: SlotMap<DefaultKey, Connection<H::Peer>>,
+    pub(super) registry: Registry,
+    pub(super) application: Application<H>,
+    pub(super) post_office: PostOffice,
+    pub(super) receipts: Receipts,
+    timers: Timers,
+    pub(super) listener: Option<Listener>,
+    pub(super) signals: Option<Signals>,
+    read_buffer: Box<[u8]>,
+    /// Open connections of all loops.
+    pub(super) open_count: Arc<AtomicUsize>,
+    /// Those to which something happened in this turn.
+    pub(super) dirty: MarkedList,
+    /// Those that a budget cut off; no event will remind of them.
+    unfinished: MarkedList,
+    /// Those whose slot is to be freed when the turn is over.
+    finished: Vec<SessionId>,
+    has_unread_letters: bool,
+    /// Whether nothing is read in this turn, because another loop has to catch up first.
+    is_congested: bool,
+    pub(super) has_unaccepted: bool,
+    /// The loop that gets the next connection.
+    pub(super) next_loop: usize,
+    pub(super) stop: Stop,
+    /// The memory of a list of wishes that was done.
+    pub(super) spare_wishes: Vec<Wish>,
+    /// What became of all deliveries of this loop, for the log.
+    pub(super) total: Outcome,
+}
+
+/// A list of connections that each know whether they are on it, so that nobody is on it twice.
+#[derive(Debug, Default)]
+pub(super) struct MarkedList(Vec<SessionId>);
+
+impl MarkedList {
+    /// Adds `id` unless its mark is set, and sets the mark.
+    pub(super) fn add(&mut self, id: SessionId, mark: &mut bool) {
+        if !std::mem::replace(mark, true) {
+            self.0.push(id);
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+/// What the loops of one server share.
+#[derive(Clone, Debug)]
+pub(super) struct Shared {
+    pub(super) clock: Instant,
+    pub(super) config: Arc<Config>,
+    pub(super) open_count: Arc<AtomicUsize>,
+    pub(super) is_draining: Arc<AtomicBool>,
+}
+
+impl<H: Handler> EventLoop<H> {
+    pub(super) fn new(
+        index: u8,
+        poll: Poll,
+        post_office: PostOffice,
+        handler: H,
+        shared: Shared,
+    ) -> Self {
+        let now = Now {
+            moment: Moment::after_start(shared.clock.elapsed()),
+            config: shared.config,
+            is_draining: shared.is_draining,
+        };
+        Self {
+            index,
+            poll,
+            clock: shared.clock,
+            timers: Timers::new(now.moment),
+            now,
+            connections: SlotMap::new(),
+            registry: Registry::default(),
+            application: Application::new(handler),
+            post_office,
+            receipts: Receipts::default(),
+            listener: None,
+            signals: None,
+            read_buffer: vec![0; READ_BUFFER_BYTES].into_boxed_slice(),
+            open_count: shared.open_count,
+            dirty: MarkedList::default(),
+            unfinished: MarkedList::default(),
+            finished: Vec::new(),
+            has_unread_letters: false,
+            is_congested: false,
+            has_unaccepted: false,
+            next_loop: 0,
+            stop: Stop::Not,
+            spare_wishes: Vec::new(),
+            total: Outcome::default(),
+        }
+    }
+
+    /// Makes this the loop that accepts.
+    pub(super) fn listen(&mut self, mut listener: Listener) -> io::Result<()> {
+        listener.register(self.poll.registry(), listener_token)?;
+        self.listener = Some(listener);
+        Ok(())
+    }
+
+    /// Makes this the loop that hears signals.
+    pub(super) fn hear(&mut self, mut signals: Signals) -> io::Result<()> {
+        self.poll
+            .registry()
+            .register(&mut signals, SIGNALS, Interest::READABLE)?;
+        self.signals = Some(signals);
+        Ok(())
+    }
+
+    /// Serves until told to stop.
+    ///
+    /// # Errors
+    ///
+    /// What the system says if it cannot be polled any more.
+    pub(super) fn run(mut self) -> io::Result<()> {
+        let mut events = Events::with_capacity(EVENT_COUNT_MAX);
+        while !self.is_over() {
+            self.turn(&mut events)?;
+        }
+        let Outcome {
+            recipients,
+            dropped,
+        } = self.total;
+        log::info!(
+            "loop {} ends: {recipients} messages delivered, {dropped} dropped",
+            self.index
+        );
+        Ok(())
+    }
+
+    /// One turn: everything that is ready happens, then everything that was asked for, then everyone is flushed.
+    fn turn(&mut self, events: &mut Events) -> io::Result<()> {
+        match self.poll.poll(events, self.wait()) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => events.clear(),
+            polled => polled?,
+        }
+        self.now.moment = Moment::after_start(self.clock.elapsed());
+        self.is_congested = self.post_office.is_congested();
+        let unfinished = std::mem::take(&mut self.unfinished.0);
+        for event in &*events {
+            self.on_event(event);
+        }
+        self.accept();
+        self.read_letters();
+        for id in unfinished {
+            self.resume(id);
+        }
+        self.settle()?;
+        self.fire_timers();
+        self.settle()?;
+        self.free_finished();
+        Ok(())
+    }
+
+    /// How long to sleep at most: not at all if something is left over, else until the next timer.
+    fn wait(&self) -> Option<Duration> {
+        if self.has_unread_letters || self.has_unaccepted {
+            return Some(Duration::ZERO);
+        }
+        if !self.unfinished.is_empty() {
+            return Some(if self.is_congested {
+                CONGESTION_PAUSE
+            } else {
+                Duration::ZERO
+            });
+        }
+        let retry = self.listener.as_ref().and_then(Listener::paused_until);
+        let drained = match self.stop {
+            Stop::Draining(deadline) => Some(deadline),
+            _ => None,
+        };
+        let moments = [retry, drained]
+            .into_iter()
+            .flatten()
+            .map(|moment| moment - self.now.moment);
+        moments.chain(self.timers.wait(self.now.moment)).min()
+    }
+
+    fn on_event(&mut self, event: &Event) {
+        match event.token() {
+            WAKER => self.has_unread_letters = true,
+            SIGNALS => self.on_signals(),
+            Token(bits) => {
+                let id = SessionId::from_bits(bits as u64);
+                if id.slot() == 0 {
+                    self.has_unaccepted = true;
+                    return;
+                }
+                if event.is_writable()
+                    && let Some(connection) = self.connections.get_mut(key_of(id))
+                {
+                    connection.on_writable();
+                    self.touch(id);
+                }
+                if event.is_readable() || event.is_read_closed() || event.is_error() {
+                    self.read(id);
+                }
+            }
+        }
+    }
+
+    /// Goes on with a connection that a budget cut off.
+    fn resume(&mut self, id: SessionId) {
+        if let Some(connection) = self.connections.get_mut(key_of(id)) {
+            connection.is_unfinished = false;
+            self.read(id);
+        }
+    }
+
+    pub(super) fn read(&mut self, id: SessionId) {
+        let Some(connection) = self.connections.get_mut(key_of(id)) else {
+            return;
+        };
+        if self.is_congested {
+            return self.unfinished.add(id, &mut connection.is_unfinished);
+        }
+        let progress = connection.read(id, &mut self.read_buffer, &mut self.application, &self.now);
+        self.dirty.add(id, &mut connection.is_dirty);
+        if progress == Progress::Unfinished {
+            self.unfinished.add(id, &mut connection.is_unfinished);
+        }
+        if self.application.frames.len() >= TURN_BYTES_MAX {
+            self.settle_or_log();
+        }
+    }
+
+    /// Puts a connection on the list of those to be flushed, armed and looked after when the handlers are done.
+    pub(super) fn touch(&mut self, id: SessionId) {
+        if let Some(connection) = self.connections.get_mut(key_of(id)) {
+            self.dirty.add(id, &mut connection.is_dirty);
+        }
+    }
+
+    /// Does what was asked for and flushes everyone concerned, until nothing is left: an end or a receipt may have
+    /// the application ask for more.
+    fn settle(&mut self) -> io::Result<()> {
+        while !(self.application.wishes.is_empty()
+            && self.application.closed.is_empty()
+            && self.dirty.is_empty())
+        {
+            self.grant_wishes();
+            self.flush_dirty();
+        }
+        self.post_office.post_all()
+    }
+
+    fn settle_or_log(&mut self) {
+        if let Err(error) = self.settle() {
+            log::error!("loop {}: cannot wake another loop: {error}", self.index);
+        }
+    }
+
+    fn flush_dirty(&mut self) {
+        let mut dirty = std::mem::take(&mut self.dirty.0);
+        for id in dirty.drain(..) {
+            let Some(connection) = self.connections.get_mut(key_of(id)) else {
+                continue;
+            };
+            connection.is_dirty = false;
+            let progress = connection.flush(id, &mut self.application, &self.now);
+            if connection.is_closed() {
+                self.finished.push(id);
+                continue;
+            }
+            let tick = Tick::at(connection.deadline(&self.now.config));
+            if tick < connection.armed_tick {
+                connection.armed_tick = self.timers.arm(id, tick);
+            }
+            if progress == Progress::Unfinished {
+                self.unfinished.add(id, &mut connection.is_unfinished);
+            }
+        }
+        // Nobody became dirty while the list was out: that takes a wish.
+        self.dirty.0 = dirty;
+    }
+
+    fn fire_timers(&mut self) {
+        let mut due = Vec::new();
+        self.timers.take_due(self.now.moment, &mut due);
+        for (tick, id) in due {
+            let Some(connection) = self.connections.get_mut(key_of(id)) else {
+                continue;
+            };
+            if connection.armed_tick == tick {
+                connection.armed_tick = Tick::NEVER;
+                connection.on_deadline(&self.now);
+                self.dirty.add(id, &mut connection.is_dirty);
+            }
+        }
+    }
+
+    /// Drops the connections that have ended. Not earlier: an event of the batch may still name their slot.
+    fn free_finished(&mut self) {
+        for id in self.finished.drain(..) {
+            let Some(mut connection) = self.connections.remove(key_of(id)) else {
+                continue;
+            };
+            // It fails only if the socket was never registered, and then there is nothing to undo.
+            let _ = self.poll.registry().deregister(&mut connection.socket);
+            connection.log_end(id);
+            self.open_count.fetch_sub(1, Ordering::Relaxed);
+            // A descriptor is free, which no event of the listener will say.
+            self.has_unaccepted |= self
+                .listener
+                .as_ref()
+                .is_some_and(|listener| listener.paused_until().is_some());
+        }
+    }
+
+    fn read_letters(&mut self) {
+        if !std::mem::take(&mut self.has_unread_letters) {
+            return;
+        }
+        let mut letters = Vec::new();
+        self.has_unread_letters = self
+            .post_office
+            .take(self.now.config.letter_budget, &mut letters);
+        for letter in letters {
+            match letter {
+                Letter::Adopt(socket, remote) => self.adopt(socket, remote),
+                Letter::Deliver(delivery, address) => self.on_delivery(&delivery, address),
+                Letter::Receipt(key, outcome) => self.on_receipt(key, outcome),
+                Letter::Drain(deadline) => self.drain(deadline),
+                Letter::Stop => self.stop = Stop::Now,
+            }
+        }
+    }
+}
+
+/// The slot that an id names. An id of another loop must not get here.
+pub(super) fn key_of(id: SessionId) -> DefaultKey {
+    KeyData::from_ffi(u64::from(id.generation()) << 32 | u64::from(id.slot())).into()
+}
+
+pub(super) fn id_of(index: u8, key: DefaultKey) -> Option<SessionId> {
+    let bits = key.data().as_ffi();
+    let [generation, slot] =
+        [bits >> 32, bits & u64::from(u32::MAX)].map(|half| u32::try_from(half).ok());
+    SessionId::new(index, slot?, generation?)
+}
+
+/// The token of a connection is its id; `usize` has 64 bits on every system that this server runs on.
+pub(super) fn token_of(id: SessionId) -> Token {
+    Token(usize::try_from(id.to_bits()).unwrap_or_default())
+}

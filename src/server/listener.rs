@@ -1,0 +1,128 @@
+//! The listening sockets: accepting in measure, and living through a lack of descriptors.
+
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use mio::net::{TcpListener, TcpStream};
+use mio::{Interest, Registry, Token};
+
+use crate::clock::Moment;
+
+/// How long not to accept when the system has no descriptor or memory for another connection.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// The listening sockets of the server; one loop has them.
+#[derive(Debug)]
+pub(super) struct Listener {
+    sockets: Vec<TcpListener>,
+    /// Set while the system cannot give us another connection. No event will say when it can.
+    paused_until: Option<Moment>,
+    /// Whether the lack was logged since the last connection that was accepted.
+    is_logged: bool,
+}
+
+/// Why [`Listener::accept`] stopped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub(super) enum Accepted {
+    /// Nobody waits, or nobody can be taken in for the moment.
+    All,
+    /// The budget is used up and somebody may wait.
+    UntilBudget,
+}
+
+impl Listener {
+    /// Listens on every address.
+    ///
+    /// # Errors
+    ///
+    /// The first address that cannot be listened on, with what the system says.
+    pub(super) fn bind(addresses: &[SocketAddr]) -> Result<Self, (SocketAddr, io::Error)> {
+        let sockets = addresses
+            .iter()
+            .map(|&address| TcpListener::bind(address).map_err(|error| (address, error)))
+            .collect::<Result<_, _>>()?;
+        Ok(Self {
+            sockets,
+            paused_until: None,
+            is_logged: false,
+        })
+    }
+
+    /// The addresses with the ports that the system chose.
+    pub(super) fn local_addresses(&self) -> io::Result<Vec<SocketAddr>> {
+        self.sockets.iter().map(TcpListener::local_addr).collect()
+    }
+
+    /// Has `registry` report connections that wait under the tokens that `token_of` gives.
+    pub(super) fn register(
+        &mut self,
+        registry: &Registry,
+        token_of: impl Fn(usize) -> Token,
+    ) -> io::Result<()> {
+        for (index, socket) in self.sockets.iter_mut().enumerate() {
+            registry.register(socket, token_of(index), Interest::READABLE)?;
+        }
+        Ok(())
+    }
+
+    /// Accepts up to `budget` connections, each with `TCP_NODELAY`.
+    pub(super) fn accept(
+        &mut self,
+        budget: usize,
+        now: Moment,
+        mut take: impl FnMut(TcpStream, SocketAddr),
+    ) -> Accepted {
+        self.paused_until = None;
+        let mut left = budget;
+        for socket in &self.sockets {
+            loop {
+                if left == 0 {
+                    return Accepted::UntilBudget;
+                }
+                left -= 1;
+                match socket.accept() {
+                    Ok((stream, remote)) => {
+                        self.is_logged = false;
+                        // It fails only for a connection that is gone already, which the first read will tell.
+                        let _ = stream.set_nodelay(true);
+                        take(stream, remote);
+                    }
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                    Err(error) if is_of_one_connection(&error) => log::debug!("accept: {error}"),
+                    Err(error) => {
+                        if !self.is_logged {
+                            log::warn!("not accepting for the moment: {error}");
+                            self.is_logged = true;
+                        }
+                        self.paused_until = Some(now + PAUSE);
+                        return Accepted::All;
+                    }
+                }
+            }
+        }
+        Accepted::All
+    }
+
+    /// When to try again after a lack; `None` if events of the sockets will say.
+    pub(super) fn paused_until(&self) -> Option<Moment> {
+        self.paused_until
+    }
+}
+
+/// Whether an error of `accept` is about the connection that waited, so that the next one can be taken.
+fn is_of_one_connection(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::Interrupted
+            | io::ErrorKind::ConnectionAborted
+            | io::ErrorKind::ConnectionReset
+            | io::ErrorKind::ConnectionRefused
+            | io::ErrorKind::TimedOut
+            | io::ErrorKind::HostUnreachable
+            | io::ErrorKind::NetworkUnreachable
+            | io::ErrorKind::NetworkDown
+            | io::ErrorKind::PermissionDenied
+    )
+}

@@ -1,0 +1,239 @@
+//! The way from one loop to another: a queue of letters, and the only lock of the server.
+
+use std::collections::VecDeque;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use mio::Waker;
+use mio::net::TcpStream;
+
+use super::receipts::ReceiptKey;
+use crate::clock::Moment;
+use crate::delivery::{Delivery, Outcome};
+use crate::proto::EncodedFrame;
+
+/// A loop with this many unread letters, or with letters of this many bytes, is behind: the others stop reading from
+/// their peers, so that they cause no more, until it has caught up.
+const LETTERS_MAX: usize = 16_384;
+const LETTER_BYTES_MAX: usize = 16 << 20;
+
+/// What loops say to each other.
+#[derive(Debug)]
+pub(super) enum Letter {
+    /// A new connection, not registered anywhere yet, is yours.
+    Adopt(TcpStream, SocketAddr),
+    /// Deliver this to the recipients among your connections, and tell the sender's loop if it wants to know.
+    Deliver(Delivery<EncodedFrame>, Option<ReceiptAddress>),
+    /// This is what became of the delivery that you asked about.
+    Receipt(ReceiptKey, Outcome),
+    /// Close everyone; whoever is left at the deadline is dropped.
+    Drain(Moment),
+    /// Stop now.
+    Stop,
+}
+
+/// Who waits for the outcome of a delivery.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct ReceiptAddress {
+    pub(super) loop_index: usize,
+    pub(super) key: ReceiptKey,
+}
+
+/// Letters for one loop, in the order of posting.
+#[derive(Debug)]
+pub(super) struct Mailbox {
+    unread: Mutex<Unread>,
+    waker: Waker,
+}
+
+#[derive(Debug, Default)]
+struct Unread {
+    letters: VecDeque<Letter>,
+    /// Sum of [`Letter::frame_len`].
+    frame_bytes: usize,
+}
+
+impl Letter {
+    /// Bytes of the frames that the letter brings.
+    fn frame_len(&self) -> usize {
+        match self {
+            Self::Deliver(delivery, _) => delivery.frame.len(),
+            _ => 0,
+        }
+    }
+}
+
+impl Mailbox {
+    pub(super) fn new(waker: Waker) -> Self {
+        Self {
+            unread: Mutex::default(),
+            waker,
+        }
+    }
+
+    /// Appends `letters`, leaving it empty, and wakes the loop if it may be asleep.
+    ///
+    /// # Errors
+    ///
+    /// What the waker says. The letters are in the box all the same.
+    pub(super) fn post(&self, letters: &mut Vec<Letter>) -> io::Result<()> {
+        if letters.is_empty() {
+            return Ok(());
+        }
+        let was_empty = {
+            let mut unread = self.lock();
+            let was_empty = unread.letters.is_empty();
+            unread.frame_bytes += letters.iter().map(Letter::frame_len).sum::<usize>();
+            unread.letters.extend(letters.drain(..));
+            was_empty
+        };
+        // A loop that has left letters unread polls without sleeping, so only the first letter has to wake.
+        if was_empty { self.waker.wake() } else { Ok(()) }
+    }
+
+    /// Moves up to `budget` letters to the end of `letters`; returns whether some are left.
+    pub(super) fn take(&self, budget: usize, letters: &mut Vec<Letter>) -> bool {
+        let mut unread = self.lock();
+        let count = budget.min(unread.letters.len());
+        let first_taken = letters.len();
+        letters.extend(unread.letters.drain(..count));
+        let taken_bytes: usize = letters[first_taken..].iter().map(Letter::frame_len).sum();
+        unread.frame_bytes -= taken_bytes;
+        if unread.letters.is_empty() && unread.letters.capacity() > LETTERS_MAX {
+            unread.letters = VecDeque::new();
+        }
+        !unread.letters.is_empty()
+    }
+
+    fn is_behind(&self) -> bool {
+        let unread = self.lock();
+        unread.letters.len() >= LETTERS_MAX || unread.frame_bytes >= LETTER_BYTES_MAX
+    }
+
+    /// No code panics while it holds the lock, and a queue of letters is whole between two operations anyway.
+    fn lock(&self) -> MutexGuard<'_, Unread> {
+        self.unread.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The mailboxes of all loops, as one of them sees them: letters are gathered, and posted once in a turn.
+#[derive(Debug)]
+pub(super) struct PostOffice {
+    own_index: usize,
+    mailboxes: Arc<[Mailbox]>,
+    gathered: Vec<Vec<Letter>>,
+}
+
+impl PostOffice {
+    pub(super) fn new(own_index: usize, mailboxes: Arc<[Mailbox]>) -> Self {
+        let gathered = mailboxes.iter().map(|_| Vec::new()).collect();
+        Self {
+            own_index,
+            mailboxes,
+            gathered,
+        }
+    }
+
+    /// Gathers a letter to the loop `to`; nobody gets it if there is no such loop.
+    pub(super) fn send(&mut self, to: usize, letter: Letter) {
+        if let Some(letters) = self.gathered.get_mut(to) {
+            letters.push(letter);
+        }
+    }
+
+    /// The indices of all loops but this one.
+    pub(super) fn others(&self) -> impl Iterator<Item = usize> + use<> {
+        let own_index = self.own_index;
+        (0..self.mailboxes.len()).filter(move |index| *index != own_index)
+    }
+
+    /// Posts what was gathered.
+    ///
+    /// # Errors
+    ///
+    /// What a waker says: the loop behind it may not notice its letters.
+    pub(super) fn post_all(&mut self) -> io::Result<()> {
+        for (mailbox, letters) in self.mailboxes.iter().zip(&mut self.gathered) {
+            mailbox.post(letters)?;
+        }
+        Ok(())
+    }
+
+    /// Takes up to `budget` letters to this loop; returns whether some are left.
+    pub(super) fn take(&self, budget: usize, letters: &mut Vec<Letter>) -> bool {
+        self.mailboxes[self.own_index].take(budget, letters)
+    }
+
+    /// Whether another loop has so many unread letters that this one must not cause more.
+    pub(super) fn is_congested(&self) -> bool {
+        self.others().any(|index| self.mailboxes[index].is_behind())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use mio::{Poll, Token};
+
+    use super::*;
+    use crate::delivery::{Recipients, SessionId};
+
+    /// Two loops; the polls keep their wakers alive.
+    fn post_offices() -> ([Poll; 2], PostOffice, PostOffice) {
+        let polls = [Poll::new().unwrap(), Poll::new().unwrap()];
+        let mailboxes: Arc<[Mailbox]> = polls
+            .each_ref()
+            .map(|poll| Mailbox::new(Waker::new(poll.registry(), Token(0)).unwrap()))
+            .into();
+        let [first, second] = [0, 1].map(|index| PostOffice::new(index, Arc::clone(&mailboxes)));
+        (polls, first, second)
+    }
+
+    fn drain_at(moment: Moment) -> Letter {
+        Letter::Drain(moment)
+    }
+
+    #[test]
+    fn letters_arrive_in_the_order_of_posting_and_within_the_budget() {
+        let (_polls, mut first, second) = post_offices();
+        for _ in 0..2 {
+            first.send(1, drain_at(Moment::START));
+            first.send(1, Letter::Stop);
+            first.post_all().unwrap();
+        }
+        let mut letters = Vec::new();
+        assert!(second.take(3, &mut letters), "one is left");
+        assert!(!second.take(3, &mut letters));
+        let kinds: Vec<bool> = letters
+            .iter()
+            .map(|letter| matches!(letter, Letter::Stop))
+            .collect();
+        assert_eq!(kinds, [false, true, false, true]);
+    }
+
+    #[test]
+    fn a_loop_with_too_many_letters_or_bytes_is_behind_until_it_reads_them() {
+        let (_polls, mut first, second) = post_offices();
+        let mut fill = |letter: fn() -> Letter, count: usize| {
+            (0..count).for_each(|_| first.send(1, letter()));
+            first.post_all().unwrap();
+            let is_congested = first.is_congested();
+            assert!(!second.is_congested(), "one is never behind oneself");
+            while second.take(1000, &mut Vec::new()) {}
+            assert!(!first.is_congested());
+            is_congested
+        };
+        assert!(!fill(|| Letter::Stop, LETTERS_MAX - 1));
+        assert!(fill(|| Letter::Stop, LETTERS_MAX));
+        let large = || {
+            let delivery = Delivery {
+                frame: EncodedFrame::from_vec(vec![0; LETTER_BYTES_MAX / 4]),
+                recipients: Recipients::One(SessionId::from_bits(0)),
+                except: None,
+            };
+            Letter::Deliver(delivery, None)
+        };
+        assert!(!fill(large, 3));
+        assert!(fill(large, 4));
+    }
+}

@@ -1,0 +1,230 @@
+//! The only place with sockets, threads, the clock and mio: N event loops that share nothing but mailboxes.
+//!
+//! Loop 0 accepts and hands connections out, in turn, before their first registration. A connection stays on its
+//! loop; a delivery to connections of another loop is a letter into that loop's mailbox. Letters between two loops
+//! keep their order, so messages of one sender reach each receiver in the order sent.
+
+mod application;
+mod arrivals;
+mod connection;
+mod dispatch;
+mod event_loop;
+mod listener;
+mod mailbox;
+mod receipts;
+mod shutdown;
+mod timers;
+
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::thread;
+use std::time::Instant;
+
+use mio::{Poll, Waker};
+use signal_hook_mio::v1_0::Signals;
+
+use self::event_loop::{EventLoop, Shared};
+use self::listener::Listener;
+use self::mailbox::{Letter, Mailbox, PostOffice};
+use crate::clock::Moment;
+use crate::config::{Config, ConfigError};
+use crate::handler::Handler;
+
+/// A server that listens and is ready to run.
+pub struct Server<H: Handler> {
+    loops: Vec<EventLoop<H>>,
+    local_addresses: Vec<SocketAddr>,
+    stopper: Stopper,
+}
+
+/// Stops a running server from another thread; cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Stopper {
+    mailboxes: Arc<[Mailbox]>,
+    clock: Instant,
+    config: Arc<Config>,
+}
+
+/// Why a server cannot run.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum ServerError {
+    /// The settings contradict each other.
+    Config(ConfigError),
+    /// An address cannot be listened on.
+    Listen(SocketAddr, io::Error),
+    /// The system refused something that every server needs.
+    System(io::Error),
+}
+
+impl<H: Handler> Server<H> {
+    /// Listens on the addresses of `config`. Every loop gets its own clone of `handler`.
+    ///
+    /// # Errors
+    ///
+    /// [`ServerError::Config`] if `config` is not valid, [`ServerError::Listen`] for the first address that cannot be
+    /// listened on, [`ServerError::System`] if the system refuses polls or wakers.
+    pub fn bind(config: Config, handler: &H) -> Result<Self, ServerError> {
+        config.validate().map_err(ServerError::Config)?;
+        let listener = Listener::bind(&config.listen)
+            .map_err(|(address, error)| ServerError::Listen(address, error))?;
+        let local_addresses = listener.local_addresses()?;
+        let polls = (0..config.loop_count)
+            .map(|_| Poll::new())
+            .collect::<io::Result<Vec<_>>>()?;
+        let mailboxes = polls
+            .iter()
+            .map(|poll| {
+                Ok(Mailbox::new(Waker::new(
+                    poll.registry(),
+                    event_loop::WAKER,
+                )?))
+            })
+            .collect::<io::Result<Arc<[_]>>>()?;
+        let shared = Shared {
+            clock: Instant::now(),
+            config: Arc::new(config),
+            open_count: Arc::default(),
+            is_draining: Arc::default(),
+        };
+        let stopper = Stopper {
+            mailboxes: Arc::clone(&mailboxes),
+            clock: shared.clock,
+            config: Arc::clone(&shared.config),
+        };
+        let mut loops: Vec<_> = (0_u8..=u8::MAX)
+            .zip(polls)
+            .map(|(index, poll)| {
+                let post_office = PostOffice::new(usize::from(index), Arc::clone(&mailboxes));
+                EventLoop::new(index, poll, post_office, handler.clone(), shared.clone())
+            })
+            .collect();
+        loops[0].listen(listener)?;
+        Ok(Self {
+            loops,
+            local_addresses,
+            stopper,
+        })
+    }
+
+    /// Has SIGTERM and SIGINT drain the server, and a second one stop it at once.
+    ///
+    /// # Errors
+    ///
+    /// What the system says if it refuses to report signals.
+    pub fn stop_on_signals(&mut self) -> io::Result<()> {
+        let signals = Signals::new([signal_hook::consts::SIGTERM, signal_hook::consts::SIGINT])?;
+        self.loops[0].hear(signals)
+    }
+
+    /// The addresses that the server listens on, with the ports that the system chose.
+    #[must_use]
+    pub fn local_addresses(&self) -> &[SocketAddr] {
+        &self.local_addresses
+    }
+
+    /// A handle that stops the server.
+    #[must_use]
+    pub fn stopper(&self) -> Stopper {
+        self.stopper.clone()
+    }
+
+    /// Serves on this thread and as many others as there are more loops, until the server is stopped and drained.
+    ///
+    /// # Errors
+    ///
+    /// What the system says if a loop cannot be polled, or a thread not started; the other loops are stopped then.
+    pub fn run(self) -> io::Result<()> {
+        let mut loops = self.loops.into_iter();
+        let first = loops.next();
+        let stopper = &self.stopper;
+        thread::scope(|scope| {
+            let threads: Vec<_> = loops
+                .map(|event_loop| {
+                    let name = format!("loop-{}", event_loop.index);
+                    thread::Builder::new()
+                        .name(name)
+                        .spawn_scoped(scope, || stopper.stopping_others(event_loop))
+                })
+                .collect();
+            let mut result = first.map_or(Ok(()), |event_loop| stopper.stopping_others(event_loop));
+            for thread in threads {
+                let ended = thread.map_or_else(Err, |thread| {
+                    thread
+                        .join()
+                        .unwrap_or_else(|_| Err(io::Error::other("a loop panicked")))
+                });
+                result = result.and(ended);
+            }
+            result
+        })
+    }
+}
+
+impl Stopper {
+    /// Stops accepting, closes everyone with 1001 and ends when all are gone, at the latest after the drain timeout.
+    pub fn drain(&self) {
+        let now = Moment::after_start(self.clock.elapsed());
+        self.tell_all(|| Letter::Drain(now + self.config.drain_timeout));
+    }
+
+    /// Ends at once; whoever is connected is cut off.
+    pub fn stop(&self) {
+        self.tell_all(|| Letter::Stop);
+    }
+
+    fn tell_all(&self, letter: impl Fn() -> Letter) {
+        for mailbox in &*self.mailboxes {
+            if let Err(error) = mailbox.post(&mut vec![letter()]) {
+                log::error!("cannot wake a loop: {error}");
+            }
+        }
+    }
+
+    /// Runs a loop; if it fails or panics, the others end too, because the server is not whole without it.
+    fn stopping_others<H: Handler>(&self, event_loop: EventLoop<H>) -> io::Result<()> {
+        let stop_on_panic = StopOnPanic(self);
+        let result = event_loop.run().inspect_err(|_| self.stop());
+        drop(stop_on_panic);
+        result
+    }
+}
+
+/// Stops the server if it is dropped by a panic.
+struct StopOnPanic<'a>(&'a Stopper);
+
+impl Drop for StopOnPanic<'_> {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            self.0.stop();
+        }
+    }
+}
+
+impl<H: Handler> fmt::Debug for Server<H> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Server")
+            .field("local_addresses", &self.local_addresses)
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Display for ServerError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Config(error) => write!(f, "{error}"),
+            Self::Listen(address, error) => write!(f, "cannot listen on {address}: {error}"),
+            Self::System(error) => write!(f, "cannot start: {error}"),
+        }
+    }
+}
+
+impl std::error::Error for ServerError {}
+
+impl From<io::Error> for ServerError {
+    fn from(error: io::Error) -> Self {
+        Self::System(error)
+    }
+}
