@@ -1,0 +1,231 @@
+//! The limits of [`Config`] as flags; what each one is for, its range and its reason stand there.
+
+use clap::Args;
+use switchboard::config::Config;
+
+use super::quantity::{Size, Span};
+
+/// Every limit of a server; the defaults are those of [`Config::default`].
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Limits")]
+pub(super) struct Limits {
+    /// Bytes of one message; a larger one ends its connection with 1009
+    #[arg(long, value_name = "SIZE", default_value_t = defaults().message.message_bytes_max.into())]
+    max_message: Size,
+
+    /// Frames of one message, empty ones included
+    #[arg(long, value_name = "COUNT", default_value_t = defaults().message.fragments_max)]
+    max_fragments: u32,
+
+    /// Bytes waiting for one receiver; a slower one is closed with 1008
+    #[arg(long, value_name = "SIZE", default_value_t = defaults().outbox_bytes_max.into())]
+    max_outbox: Size,
+
+    /// Open connections; further ones get a 503
+    #[arg(long, value_name = "COUNT", default_value_t = defaults().connections_max)]
+    max_connections: usize,
+
+    /// Groups that one connection may be a member of
+    #[arg(long, value_name = "COUNT", default_value_t = defaults().groups_per_connection_max)]
+    max_groups: usize,
+
+    /// Bytes of a group's name
+    #[arg(long, value_name = "SIZE", default_value_t = defaults().group_name_bytes_max.into())]
+    max_group_name: Size,
+
+    /// Bytes of a request's head
+    #[arg(long, value_name = "SIZE", default_value_t = defaults().http.head_bytes_max.into())]
+    max_head: Size,
+
+    /// Bytes of a request's target
+    #[arg(long, value_name = "SIZE", default_value_t = defaults().http.target_bytes_max.into())]
+    max_target: Size,
+
+    /// Header fields of a request
+    #[arg(long, value_name = "COUNT", default_value_t = defaults().http.fields_max)]
+    max_fields: usize,
+
+    /// Bytes of a request's body
+    #[arg(long, value_name = "SIZE", default_value_t = defaults().http.body_bytes_max.into())]
+    max_body: Size,
+
+    /// Requests of one connection
+    #[arg(long, value_name = "COUNT", default_value_t = defaults().http_requests_max)]
+    max_http_requests: u32,
+
+    #[command(flatten)]
+    timeouts: Timeouts,
+
+    #[command(flatten)]
+    budgets: Budgets,
+}
+
+/// How long a peer may take for what it has to do.
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Timeouts")]
+struct Timeouts {
+    /// Time from accept to a complete request head
+    #[arg(long, value_name = "TIME", default_value_t = defaults().handshake_timeout.into())]
+    handshake_timeout: Span,
+
+    /// Time from one response to the next complete request head
+    #[arg(long, value_name = "TIME", default_value_t = defaults().http_idle_timeout.into())]
+    http_idle_timeout: Span,
+
+    /// Time from the first byte of a message to its last
+    #[arg(long, value_name = "TIME", default_value_t = defaults().message_timeout.into())]
+    message_timeout: Span,
+
+    /// Time for which a receiver may take no byte of what waits for it
+    #[arg(long, value_name = "TIME", default_value_t = defaults().write_timeout.into())]
+    write_timeout: Span,
+
+    /// Time between two pings
+    #[arg(long, value_name = "TIME", default_value_t = defaults().ping_interval.into())]
+    ping_interval: Span,
+
+    /// Time for a sign of life after a ping; shorter than the interval
+    #[arg(long, value_name = "TIME", default_value_t = defaults().ping_timeout.into())]
+    ping_timeout: Span,
+
+    /// Time for the peer's close frame after ours
+    #[arg(long, value_name = "TIME", default_value_t = defaults().close_timeout.into())]
+    close_timeout: Span,
+
+    /// Time for the peer's end of stream after ours
+    #[arg(long, value_name = "TIME", default_value_t = defaults().linger_timeout.into())]
+    linger_timeout: Span,
+
+    /// Time from SIGTERM or SIGINT to the end of the process
+    #[arg(long, value_name = "TIME", default_value_t = defaults().drain_timeout.into())]
+    drain: Span,
+}
+
+/// How much one turn of an event loop does before it looks after everyone else.
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Budgets of one turn of an event loop")]
+struct Budgets {
+    /// Bytes read from one connection
+    #[arg(long, value_name = "SIZE", default_value_t = defaults().read_budget_bytes.into())]
+    read_budget: Size,
+
+    /// Bytes written to one connection
+    #[arg(long, value_name = "SIZE", default_value_t = defaults().write_budget_bytes.into())]
+    write_budget: Size,
+
+    /// Connections accepted
+    #[arg(long, value_name = "COUNT", default_value_t = defaults().accept_budget)]
+    accept_budget: usize,
+
+    /// Letters taken from other loops
+    #[arg(long, value_name = "COUNT", default_value_t = defaults().letter_budget)]
+    letter_budget: usize,
+}
+
+impl Limits {
+    /// Writes every limit into `config`.
+    pub(super) fn apply_to(&self, config: &mut Config) {
+        config.message.message_bytes_max = self.max_message.on_the_wire();
+        config.message.fragments_max = self.max_fragments;
+        config.outbox_bytes_max = self.max_outbox.in_memory();
+        config.connections_max = self.max_connections;
+        config.groups_per_connection_max = self.max_groups;
+        config.group_name_bytes_max = self.max_group_name.in_memory();
+        config.http.head_bytes_max = self.max_head.in_memory();
+        config.http.target_bytes_max = self.max_target.in_memory();
+        config.http.fields_max = self.max_fields;
+        config.http.body_bytes_max = self.max_body.in_memory();
+        config.http_requests_max = self.max_http_requests;
+        self.timeouts.apply_to(config);
+        self.budgets.apply_to(config);
+    }
+}
+
+impl Timeouts {
+    fn apply_to(&self, config: &mut Config) {
+        config.handshake_timeout = self.handshake_timeout.duration();
+        config.http_idle_timeout = self.http_idle_timeout.duration();
+        config.message_timeout = self.message_timeout.duration();
+        config.write_timeout = self.write_timeout.duration();
+        config.ping_interval = self.ping_interval.duration();
+        config.ping_timeout = self.ping_timeout.duration();
+        config.close_timeout = self.close_timeout.duration();
+        config.linger_timeout = self.linger_timeout.duration();
+        config.drain_timeout = self.drain.duration();
+    }
+}
+
+impl Budgets {
+    fn apply_to(&self, config: &mut Config) {
+        config.read_budget_bytes = self.read_budget.in_memory();
+        config.write_budget_bytes = self.write_budget.in_memory();
+        config.accept_budget = self.accept_budget;
+        config.letter_budget = self.letter_budget;
+    }
+}
+
+/// Where the defaults of the flags come from.
+fn defaults() -> Config {
+    Config::default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::Parser;
+
+    /// The limits as a command line of their own.
+    #[derive(Parser)]
+    struct LimitsAlone {
+        #[command(flatten)]
+        limits: Limits,
+    }
+
+    fn config(arguments: &[&str]) -> Config {
+        let arguments = ["limits"].iter().chain(arguments);
+        let mut config = Config::default();
+        LimitsAlone::try_parse_from(arguments)
+            .unwrap()
+            .limits
+            .apply_to(&mut config);
+        config
+    }
+
+    #[test]
+    fn without_flags_the_settings_are_the_defaults() {
+        assert_eq!(config(&[]), Config::default());
+    }
+
+    /// Gives every flag the value 7 (bytes, seconds or things), one after the other, and expects one setting to change.
+    #[test]
+    fn every_flag_changes_one_setting_and_no_two_the_same() {
+        use clap::CommandFactory;
+        let mut seen = Vec::new();
+        for arg in LimitsAlone::command().get_arguments() {
+            let flag = format!("--{}", arg.get_long().unwrap());
+            let is_time = arg.get_value_names().unwrap()[0] == "TIME";
+            let changed = format!("{:#?}", config(&[&flag, if is_time { "7s" } else { "7" }]));
+            let default = format!("{:#?}", Config::default());
+            let lines: Vec<_> = changed
+                .lines()
+                .zip(default.lines())
+                .enumerate()
+                .filter(|(_, (a, b))| a != b)
+                .collect();
+            let &[(line, _)] = lines.as_slice() else {
+                panic!("{flag} changes {lines:?}")
+            };
+            assert!(
+                !seen.contains(&line),
+                "{flag} changes what another flag changes"
+            );
+            seen.push(line);
+        }
+        assert_eq!(seen.len(), 24);
+    }
+
+    #[test]
+    fn a_size_beyond_the_machine_is_refused_and_not_cut() {
+        assert!(config(&["--max-outbox", "16000000TiB"]).validate().is_err());
+    }
+}
