@@ -1,0 +1,133 @@
+//! The layers of the design and the rules of style that a machine can check, read off the sources.
+
+#[path = "architecture/rules.rs"]
+mod rules;
+#[path = "architecture/source.rs"]
+mod source;
+
+use source::Source;
+
+/// Each layer and what of ours it may import; a layer stands below those that it imports.
+const LAYERS: &[(&str, &str)] = &[
+    ("proto", ""),
+    ("http", ""),
+    ("delivery", ""),
+    ("clock", ""),
+    ("config", "proto http"),
+    ("registry", "delivery"),
+    ("outbox", "proto clock"),
+    ("session", "proto http outbox clock config"),
+    ("handler", "proto http delivery"),
+    ("endpoints", "proto http delivery config handler"),
+    ("client", "proto http"),
+    ("backplane", "proto delivery config"),
+    (
+        "server",
+        "proto http delivery clock config registry outbox session handler backplane",
+    ),
+    // Part of the binary, which sees the library from outside.
+    ("commands", ""),
+];
+
+/// Where the world outside is touched.
+const WITH_THE_WORLD: &[&str] = &["src/server/", "src/client/", "src/backplane/"];
+
+/// Turns rows `rule: words => places` into modules of two tests: the sources keep the rule, and the rule can fail.
+macro_rules! confine {
+    ($($rule:ident: $words:expr => $places:expr;)*) => {$(
+        mod $rule {
+            use super::*;
+
+            #[test]
+            fn holds() {
+                assert_everywhere(|source| rules::named_outside(source, $words, $places));
+            }
+
+            #[test]
+            fn can_fail() {
+                rules::assert_confines($words, $places);
+            }
+        }
+    )*};
+}
+
+confine! {
+    mio_is_named_below_server_only: &["mio", "signal_hook_mio"] => &["src/server/"];
+    heads_and_accept_keys_are_computed_below_http_only: &["httparse", "sha1", "base64"] => &["src/http/"];
+    the_logger_is_chosen_in_main_only: &["simple_logger"] => &["src/main.rs"];
+    sockets_are_opened_with_the_world_only:
+        &["TcpStream", "TcpListener", "UdpSocket", "UnixStream", "UnixListener", "ToSocketAddrs"] => WITH_THE_WORLD;
+    threads_are_started_with_the_world_only:
+        &["thread::spawn", "thread::scope", "thread::Builder", "thread::sleep", "thread::park", "thread::{",
+          "JoinHandle"] => WITH_THE_WORLD;
+    the_clock_is_read_with_the_world_only:
+        &["Instant::now", "SystemTime::now", ".elapsed("] => WITH_THE_WORLD;
+    locks_exist_in_the_mailbox_only: &["Mutex", "RwLock", "Condvar"] => &["src/server/mailbox.rs"];
+    mutable_statics_exist_nowhere: &["static mut", "thread_local"] => &[];
+    nothing_is_async: &["async", "await"] => &[];
+}
+
+#[test]
+fn imports_point_down_the_layers() {
+    assert_everywhere(rules::imports_against_layers);
+}
+
+#[test]
+fn the_server_names_no_path_of_an_endpoint() {
+    assert_everywhere(rules::paths_named_by_server);
+}
+
+#[test]
+fn unsafe_code_is_forbidden_in_both_crates() {
+    assert_everywhere(rules::unsafe_not_forbidden);
+}
+
+#[test]
+fn every_file_begins_with_what_it_is_for() {
+    assert_everywhere(rules::without_first_line);
+}
+
+#[test]
+fn no_file_is_longer_than_350_lines_of_code() {
+    assert_everywhere(rules::too_long);
+}
+
+#[test]
+fn no_function_is_longer_than_70_lines() {
+    assert_everywhere(rules::too_long_functions);
+}
+
+#[test]
+fn no_module_is_a_drawer_for_everything() {
+    assert_everywhere(rules::drawers);
+}
+
+#[test]
+fn nothing_is_left_to_be_done() {
+    assert_everywhere(rules::unfinished);
+}
+
+#[test]
+fn ignored_tests_say_why() {
+    assert_everywhere(rules::ignored_without_reason);
+}
+
+#[test]
+fn sleeping_tests_say_why() {
+    assert_everywhere(rules::sleeps_without_reason);
+}
+
+/// Runs a rule over all sources of the package and fails with everything that it finds.
+fn assert_everywhere(rule: impl Fn(&Source) -> Vec<String>) {
+    let directories = [
+        "src",
+        "tests",
+        "benches",
+        "fuzz/oracles",
+        "fuzz/fuzz_targets",
+    ];
+    let sources = Source::read_all(&directories);
+    assert!(!sources.is_empty(), "no source was found");
+    let findings: Vec<_> = sources.iter().flat_map(rule).collect();
+    assert!(findings.is_empty(), "\n{}\n", findings.join("\n"));
+}

@@ -1,0 +1,256 @@
+//! The binary as a child process: started on a port of its own, watched through `/proc`, stopped by its own id.
+#![allow(dead_code, reason = "each test file uses a part of it")]
+
+use std::env;
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::net::SocketAddr;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// The binary under test.
+pub(crate) const BINARY: &str = env!("CARGO_BIN_EXE_switchboard");
+
+/// How long the process may take for anything before a test fails.
+const DEADLINE: Duration = Duration::from_secs(20);
+
+/// A running server; it is killed when this is dropped.
+#[derive(Debug)]
+pub(crate) struct ServerProcess {
+    child: Child,
+    addr: SocketAddr,
+    /// Lines of standard output behind the first one; ends when the process does.
+    lines: Receiver<String>,
+    log: Arc<Mutex<String>>,
+}
+
+impl ServerProcess {
+    /// Starts `switchboard serve --listen 127.0.0.1:0` with more flags and waits until it listens.
+    pub(crate) fn start(flags: &[&str]) -> Self {
+        let mut command = switchboard(&["serve", "--listen", "127.0.0.1:0"]);
+        command.args(flags);
+        Self::start_command(command)
+    }
+
+    /// The same with at most `limit` descriptors.
+    pub(crate) fn start_with_descriptors(limit: u32, flags: &[&str]) -> Self {
+        let mut command = without_settings(Command::new("sh"));
+        let script = format!("ulimit -n {limit}; exec \"$0\" \"$@\"");
+        command
+            .args(["-c", &script, BINARY, "serve", "--listen", "127.0.0.1:0"])
+            .args(flags);
+        Self::start_command(command)
+    }
+
+    /// Starts a command that ends up as a server, and waits until it says where it listens.
+    pub(crate) fn start_command(mut command: Command) -> Self {
+        let (mut child, lines, log) = spawn(&mut command);
+        let first = lines.recv_timeout(DEADLINE);
+        let Ok(line) = first else {
+            let _ = child.kill();
+            let _ = child.wait();
+            panic!(
+                "no first line ({first:?}); the log:\n{}",
+                log.lock().unwrap()
+            );
+        };
+        let addr = line
+            .strip_prefix("listening on http://")
+            .unwrap_or_else(|| panic!("{line}"));
+        let addr = addr.parse().unwrap_or_else(|_| panic!("{line}"));
+        Self {
+            child,
+            addr,
+            lines,
+            log,
+        }
+    }
+
+    /// Where it listens.
+    pub(crate) fn addr(&self) -> SocketAddr {
+        self.addr
+    }
+
+    /// The next line behind those already read.
+    pub(crate) fn next_line(&mut self) -> String {
+        self.lines.recv_timeout(DEADLINE).expect("a line")
+    }
+
+    /// Sends a signal, named as for `kill`.
+    pub(crate) fn signal(&self, name: &str) {
+        let script = format!("kill -{name} {}", self.child.id());
+        assert!(
+            Command::new("sh")
+                .args(["-c", &script])
+                .status()
+                .unwrap()
+                .success()
+        );
+    }
+
+    /// Waits until the process has ended.
+    pub(crate) fn wait(&mut self) -> ExitStatus {
+        self.wait_at_most(DEADLINE)
+    }
+
+    /// Waits until the process has ended, which must not take longer than this.
+    pub(crate) fn wait_at_most(&mut self, span: Duration) -> ExitStatus {
+        match read_to_end(&self.lines, span) {
+            Some(_) => self.child.wait().unwrap(),
+            None => panic!("it still runs; the log:\n{}", self.log()),
+        }
+    }
+
+    /// What it has logged so far.
+    pub(crate) fn log(&self) -> String {
+        self.log.lock().unwrap().clone()
+    }
+
+    /// Resident memory in KiB, now.
+    pub(crate) fn rss_kib(&self) -> u64 {
+        self.status_kib("VmRSS:")
+    }
+
+    /// Resident memory in KiB when it was highest: what happens between two looks does not escape it.
+    pub(crate) fn peak_rss_kib(&self) -> u64 {
+        self.status_kib("VmHWM:")
+    }
+
+    /// Processor time used so far, in ticks, of which a second usually has 100.
+    pub(crate) fn cpu_ticks(&self) -> u64 {
+        let stat = self.proc_file("stat");
+        // The name of the program, in parentheses, may contain anything; user and system time are 12 and 13 behind it.
+        let fields: Vec<_> = stat[stat.rfind(')').unwrap() + 1..]
+            .split_whitespace()
+            .collect();
+        fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap()
+    }
+
+    /// Open descriptors.
+    pub(crate) fn descriptor_count(&self) -> usize {
+        fs::read_dir(format!("/proc/{}/fd", self.child.id()))
+            .unwrap()
+            .count()
+    }
+
+    /// A line of `/proc/PID/status` with a number of KiB.
+    fn status_kib(&self, name: &str) -> u64 {
+        let status = self.proc_file("status");
+        let line = status
+            .lines()
+            .find_map(|line| line.strip_prefix(name))
+            .unwrap();
+        line.trim().trim_end_matches(" kB").parse().unwrap()
+    }
+
+    /// What the system says of the process under this name.
+    fn proc_file(&self, name: &str) -> String {
+        fs::read_to_string(format!("/proc/{}/{name}", self.child.id())).unwrap()
+    }
+}
+
+impl Drop for ServerProcess {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        if thread::panicking() {
+            eprintln!("the log of the server:\n{}", self.log());
+        }
+    }
+}
+
+/// What a command that is not a server left behind.
+#[derive(Clone, Debug)]
+pub(crate) struct Ended {
+    /// Exit code; `None` if a signal ended it.
+    pub(crate) code: Option<i32>,
+    /// Standard output, lines ended by LF.
+    pub(crate) stdout: String,
+    /// Standard error.
+    pub(crate) stderr: String,
+}
+
+/// Runs a command to its end, which must come soon.
+pub(crate) fn run(mut command: Command) -> Ended {
+    let (mut child, lines, log) = spawn(&mut command);
+    let Some(stdout) = read_to_end(&lines, DEADLINE) else {
+        let _ = child.kill();
+        let _ = child.wait();
+        panic!("{command:?} does not end");
+    };
+    let code = child.wait().unwrap().code();
+    // The last bytes of standard error may still be on their way through the thread that reads them; it lets go of
+    // its half when it has them all.
+    let deadline = Instant::now() + DEADLINE;
+    while Arc::strong_count(&log) > 1 {
+        assert!(Instant::now() < deadline, "standard error stays open");
+        thread::yield_now();
+    }
+    let stderr = log.lock().unwrap().clone();
+    Ended {
+        code,
+        stdout,
+        stderr,
+    }
+}
+
+/// The binary with arguments, and without whatever settings the environment of the tests may contain.
+pub(crate) fn switchboard(arguments: &[&str]) -> Command {
+    let mut command = without_settings(Command::new(BINARY));
+    command.args(arguments);
+    command
+}
+
+/// Takes out of a command's environment what would be settings of the binary.
+fn without_settings(mut command: Command) -> Command {
+    for (name, _) in env::vars_os() {
+        if name.to_string_lossy().starts_with("SWITCHBOARD_") {
+            command.env_remove(name);
+        }
+    }
+    command
+}
+
+/// Starts a child whose standard output comes line by line and whose standard error is collected.
+fn spawn(command: &mut Command) -> (Child, Receiver<String>, Arc<Mutex<String>>) {
+    command
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    let mut child = command.spawn().expect("start");
+    let stdout = BufReader::new(child.stdout.take().unwrap());
+    let stderr = BufReader::new(child.stderr.take().unwrap());
+    let (sender, lines) = channel();
+    thread::spawn(move || {
+        stdout
+            .lines()
+            .map_while(Result::ok)
+            .try_for_each(|line| sender.send(line))
+    });
+    let log = Arc::new(Mutex::new(String::new()));
+    let collected = Arc::clone(&log);
+    thread::spawn(move || {
+        for line in stderr.lines().map_while(Result::ok) {
+            collected.lock().unwrap().push_str(&(line + "\n"));
+        }
+    });
+    (child, lines, log)
+}
+
+/// All lines up to the end of the process that writes them; `None` if that does not come in time.
+///
+/// The end of its standard output is the end of a process, and unlike the latter it can be waited for with a deadline.
+fn read_to_end(lines: &Receiver<String>, span: Duration) -> Option<String> {
+    let deadline = Instant::now() + span;
+    let mut text = String::new();
+    loop {
+        match lines.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
+            Ok(line) => text.push_str(&(line + "\n")),
+            Err(RecvTimeoutError::Disconnected) => return Some(text),
+            Err(RecvTimeoutError::Timeout) => return None,
+        }
+    }
+}

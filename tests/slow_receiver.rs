@@ -1,0 +1,163 @@
+//! Receivers that do not read: they cost bounded memory, nobody else's time, and in the end their own connection.
+
+mod peer;
+mod server_process;
+
+use std::time::{Duration, Instant};
+
+use peer::{DEADLINE, Peer, opcode};
+use server_process::ServerProcess;
+
+const MIB: usize = 1 << 20;
+
+/// A message of 64 KiB that says which one it is.
+fn numbered(number: usize) -> Vec<u8> {
+    let mut payload = vec![0x5a; 64 << 10];
+    payload[..8].copy_from_slice(&(number as u64).to_be_bytes());
+    payload
+}
+
+#[test]
+fn sc_02_sc_04_stuck_receivers_are_evicted_and_delay_nobody() {
+    const MESSAGES: usize = 50 * MIB / (64 << 10);
+    // Time is not what ends the stuck ones here, however long this machine takes.
+    let server = ServerProcess::start(&[
+        "--write-timeout",
+        "60s",
+        "--close-timeout",
+        "60s",
+        "--drain",
+        "61s",
+    ]);
+    let mut stuck: Vec<_> = (0..5)
+        .map(|_| Peer::connect(server.addr(), "/relay/one"))
+        .collect();
+    let mut honest: Vec<_> = (0..3)
+        .map(|_| Peer::connect(server.addr(), "/relay/one"))
+        .collect();
+    let mut sender = Peer::connect(server.addr(), "/relay/one");
+    let numbers: Vec<_> = (0..MESSAGES).collect();
+    // 1 MiB at a time, which an honest receiver's outbox has room for.
+    for batch in numbers.chunks(16) {
+        for &number in batch {
+            sender.send_binary(&numbered(number));
+        }
+        for peer in &mut honest {
+            for &number in batch {
+                peer.expect_binary(&numbered(number));
+            }
+        }
+    }
+    let peak = server.peak_rss_kib();
+    assert!(peak < 64 << 10, "{peak} KiB");
+    // What was begun before is finished, in order, then comes the Close.
+    for peer in &mut stuck {
+        let mut count = 0;
+        let code = loop {
+            let frame = peer.next_frame();
+            if frame.opcode == opcode::CLOSE {
+                break frame.close_code();
+            }
+            assert!(
+                frame.payload == numbered(count),
+                "message {count} is another one"
+            );
+            count += 1;
+        };
+        assert_eq!(code, Some(1008));
+        assert!(count < MESSAGES, "it was not slow");
+    }
+}
+
+#[test]
+fn sc_07_a_peer_that_does_not_read_its_echoes_is_not_read_either() {
+    let server = ServerProcess::start(&["--write-timeout", "60s"]);
+    let before = server.peak_rss_kib();
+    let mut peer = Peer::connect(server.addr(), "/echo");
+    // Far more than both kernels' buffers and the outbox hold; it ends by eviction or because it stalls.
+    peer.send_at_most(
+        100 * MIB,
+        &peer::masked_frame(opcode::FIN | opcode::BINARY, &numbered(0)),
+    );
+    let grown = server.peak_rss_kib().saturating_sub(before);
+    assert!(grown < 16 << 10, "{grown} KiB more");
+    Peer::connect(server.addr(), "/echo").expect_echo();
+}
+
+#[test]
+fn sc_05_a_pong_goes_ahead_of_what_waits() {
+    let server = ServerProcess::start(&["--max-outbox", "64MiB", "--write-timeout", "60s"]);
+    let mut slow = Peer::connect(server.addr(), "/relay/one");
+    let mut sender = Peer::connect(server.addr(), "/relay/one?echo=true");
+    let count = 24 * MIB / (64 << 10);
+    for number in 0..count {
+        sender.send_binary(&numbered(number));
+        // Its own copy proves that the server has dealt with the message.
+        sender.expect_binary(&numbered(number));
+    }
+    slow.send_frame(opcode::FIN | opcode::PING, b"now");
+    let mut before_pong = 0;
+    loop {
+        let frame = slow.next_frame();
+        if frame.opcode == opcode::PONG {
+            break;
+        }
+        before_pong += 1;
+    }
+    for number in before_pong..count {
+        slow.expect_binary(&numbered(number));
+    }
+    assert!(before_pong < count, "the pong came last");
+}
+
+#[test]
+fn sc_08_a_receiver_that_takes_nothing_for_the_write_timeout_is_cut() {
+    let flags = [
+        "--max-outbox",
+        "64MiB",
+        "--write-timeout",
+        "300ms",
+        "--close-timeout",
+        "300ms",
+    ];
+    let server = ServerProcess::start(&flags);
+    let idle_count = server.descriptor_count();
+    let mut stuck = Peer::connect(server.addr(), "/relay/one");
+    let mut sender = Peer::connect(server.addr(), "/relay/one");
+    for number in 0..24 * MIB / (64 << 10) {
+        sender.send_binary(&numbered(number));
+    }
+    // Only the sender's descriptor is left.
+    let deadline = Instant::now() + DEADLINE;
+    while server.descriptor_count() > idle_count + 1 {
+        assert!(
+            Instant::now() < deadline,
+            "the stuck receiver is still there"
+        );
+        assert!(sender.is_silent_for(Duration::from_millis(10)));
+    }
+    stuck.expect_end();
+}
+
+#[test]
+fn sc_09_a_second_burst_uses_the_memory_of_the_first() {
+    let server = ServerProcess::start(&["--max-outbox", "64MiB", "--write-timeout", "60s"]);
+    let mut slow = Peer::connect(server.addr(), "/relay/one");
+    let mut sender = Peer::connect(server.addr(), "/relay/one?echo=true");
+    let mut burst = || {
+        let count = 16 * MIB / (64 << 10);
+        for number in 0..count {
+            sender.send_binary(&numbered(number));
+            sender.expect_binary(&numbered(number));
+        }
+        for number in 0..count {
+            slow.expect_binary(&numbered(number));
+        }
+        server.peak_rss_kib()
+    };
+    let first = burst();
+    burst();
+    let grown = burst().saturating_sub(first);
+    // Not the resident memory after the burst: what was freed is the allocator's to keep.
+    assert!(grown < 4 << 10, "{grown} KiB more than the first time");
+}
