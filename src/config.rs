@@ -17,6 +17,7 @@ use std::time::Duration;
 
 use crate::http::HttpLimits;
 use crate::proto::{FrameHeader, MessageLimits};
+use crate::replay::ReplayLimits;
 
 /// The settings of a server: where it listens, and every limit that a peer can run into.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -58,6 +59,19 @@ pub struct Config {
     /// Bytes queued for one connection that the kernel has not taken; who exceeds it is a slow consumer and is closed
     /// with 1008 (SC-01, SC-02). Default: 4 MiB. Range: up to [`Config::OUTBOX_BYTES_MAX`].
     pub outbox_bytes_max: usize,
+    /// Limits of what one recoverable peer has not acknowledged (MS-11); beyond them it is closed with 1008. Clients
+    /// acknowledge about once a second, so they bound what such a client may get in a second.
+    ///
+    /// | Field | Default | Range |
+    /// |---|---|---|
+    /// | `bytes_max` | 8 MiB | 1 byte to [`Config::OUTBOX_BYTES_MAX`] |
+    /// | `messages_max` | 100,000 | from 1 |
+    pub replay: ReplayLimits,
+    /// Bytes that all recoverable peers together have not acknowledged; who would exceed it is closed with 1008.
+    /// Default: 256 MiB.
+    pub replay_budget_bytes: usize,
+    /// How long the session of a recoverable peer stays without a socket. Default: 30 s, as long as clients retry.
+    pub recovery_timeout: Duration,
     /// How long a peer that is owed bytes may take none before its connection is cut. Default: 10 s (SC-08).
     pub write_timeout: Duration,
     /// Between two pings to a peer. Default: 25 s, below the 30 s after which some proxies forget a silent connection.
@@ -151,7 +165,7 @@ impl Config {
     }
 
     /// Everything that is counted: what to call it, its value, and the most it may be.
-    fn counts(&self) -> [(&'static str, u64, u64); 16] {
+    fn counts(&self) -> [(&'static str, u64, u64); 19] {
         let most = u64::from(u32::MAX);
         let row = |setting, value: usize, max: usize| (setting, value as u64, max as u64);
         let fragments_max = u64::from(self.message.fragments_max);
@@ -201,6 +215,21 @@ impl Config {
                 Self::OUTBOX_BYTES_MAX,
             ),
             row(
+                "size limit of unacknowledged messages",
+                self.replay.bytes_max,
+                Self::OUTBOX_BYTES_MAX,
+            ),
+            row(
+                "limit of unacknowledged messages",
+                self.replay.messages_max,
+                u32::MAX as usize,
+            ),
+            row(
+                "budget of unacknowledged bytes",
+                self.replay_budget_bytes,
+                usize::MAX,
+            ),
+            row(
                 "limit of groups",
                 self.groups_per_connection_max,
                 Self::GROUPS_MAX,
@@ -218,11 +247,12 @@ impl Config {
     }
 
     /// Everything that is timed, and what to call it.
-    fn timeouts(&self) -> [(&'static str, Duration); 9] {
+    fn timeouts(&self) -> [(&'static str, Duration); 10] {
         [
             ("handshake timeout", self.handshake_timeout),
             ("HTTP idle timeout", self.http_idle_timeout),
             ("message timeout", self.message_timeout),
+            ("recovery timeout", self.recovery_timeout),
             ("write timeout", self.write_timeout),
             ("ping interval", self.ping_interval),
             ("ping timeout", self.ping_timeout),
@@ -256,6 +286,12 @@ impl Default for Config {
             },
             message_timeout: Duration::from_secs(60),
             outbox_bytes_max: 4 << 20,
+            replay: ReplayLimits {
+                bytes_max: 8 << 20,
+                messages_max: 100_000,
+            },
+            replay_budget_bytes: 256 << 20,
+            recovery_timeout: Duration::from_secs(30),
             write_timeout: Duration::from_secs(10),
             ping_interval: Duration::from_secs(25),
             ping_timeout: Duration::from_secs(10),
@@ -362,13 +398,13 @@ mod tests {
         );
         assert!((1..=8).contains(&config.loop_count));
         let seconds = config.timeouts().map(|(_, timeout)| timeout.as_secs());
-        assert_eq!(seconds, [10, 30, 60, 10, 25, 10, 5, 2, 10]);
+        assert_eq!(seconds, [10, 30, 60, 30, 10, 25, 10, 5, 2, 10]);
     }
 
     #[test]
     fn lt_02_no_count_may_be_zero() {
         type Zeroing = fn(&mut Config);
-        let changes: [Zeroing; 16] = [
+        let changes: [Zeroing; 19] = [
             |c| c.loop_count = 0,
             |c| c.connections_max = 0,
             |c| c.http.head_bytes_max = 0,
@@ -379,6 +415,9 @@ mod tests {
             |c| c.message.message_bytes_max = 0,
             |c| c.message.fragments_max = 0,
             |c| c.outbox_bytes_max = 0,
+            |c| c.replay.bytes_max = 0,
+            |c| c.replay.messages_max = 0,
+            |c| c.replay_budget_bytes = 0,
             |c| c.groups_per_connection_max = 0,
             |c| c.group_name_bytes_max = 0,
             |c| c.read_budget_bytes = 0,
@@ -394,10 +433,11 @@ mod tests {
     #[test]
     fn lt_02_timeouts_are_above_zero_and_at_most_a_day() {
         type Timeout = fn(&mut Config) -> &mut Duration;
-        let timeouts: [Timeout; 9] = [
+        let timeouts: [Timeout; 10] = [
             |c| &mut c.handshake_timeout,
             |c| &mut c.http_idle_timeout,
             |c| &mut c.message_timeout,
+            |c| &mut c.recovery_timeout,
             |c| &mut c.write_timeout,
             |c| &mut c.ping_interval,
             |c| &mut c.ping_timeout,

@@ -143,6 +143,29 @@ pub struct Delivery<F> {
     pub except: Option<SessionId>,
 }
 
+/// How the messages of a recoverable peer are numbered on the wire: `before`, the number in decimal, `after`, then the
+/// message without its first `replaced_len` bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Numbering {
+    /// What precedes the number.
+    pub before: &'static str,
+    /// What follows the number.
+    pub after: &'static str,
+    /// How many bytes of the message as others get it are replaced.
+    pub replaced_len: usize,
+}
+
+/// The secret that lets a new socket go on with a session.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct RecoveryToken(pub [u8; 16]);
+
+impl fmt::Debug for RecoveryToken {
+    /// Does not show the secret.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("RecoveryToken(..)")
+    }
+}
+
 /// How a delivery went: everyone whom it was meant for is in one of the two counts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Outcome {

@@ -7,7 +7,9 @@
 use std::borrow::Cow;
 use std::net::SocketAddr;
 
-use crate::delivery::{Delivery, GroupName, Outcome, Recipients, SessionId};
+use crate::delivery::{
+    Delivery, GroupName, Numbering, Outcome, Recipients, RecoveryToken, SessionId,
+};
 use crate::http::{Handshake, Request, Response};
 use crate::proto::{CloseCode, FrameBuffer, FrameRange, Message, OpCode};
 
@@ -27,6 +29,12 @@ pub trait Handler: Clone + Send + 'static {
     /// A whole message has come.
     fn on_message(&mut self, peer: &mut Self::Peer, message: Message<'_>, out: &mut Outgoing<'_>);
 
+    /// A new socket goes on with the session of `peer`, which missed nothing that it will not get again. What is sent now
+    /// goes out right behind the handshake; [`Outgoing::replay`] has to follow.
+    fn on_recovered(&mut self, peer: &mut Self::Peer, out: &mut Outgoing<'_>) {
+        let _ = (peer, out);
+    }
+
     /// A delivery that was asked for with a receipt has reached every loop.
     fn on_receipt(&mut self, peer: &mut Self::Peer, receipt: Receipt, out: &mut Outgoing<'_>) {
         let _ = (peer, receipt, out);
@@ -43,8 +51,34 @@ pub trait Handler: Clone + Send + 'static {
 pub enum Answer<P> {
     /// This is the response; the connection goes on with HTTP, or ends, as the two heads say.
     Respond(Response),
-    /// The connection becomes a WebSocket with this state.
-    Upgrade(Handshake, P),
+    /// The connection becomes a WebSocket.
+    Upgrade(Upgrade<P>),
+    /// The connection becomes the WebSocket of a session that has lost its own, or is about to.
+    Recover(Recover),
+}
+
+/// A request that is accepted as a WebSocket.
+#[derive(Debug)]
+pub struct Upgrade<P> {
+    /// What the request is answered with.
+    pub handshake: Handshake,
+    /// What the application remembers of the connection.
+    pub peer: P,
+    /// If another socket may go on with the session: how its messages are numbered, and the secret for that.
+    pub recovery: Option<(Numbering, RecoveryToken)>,
+}
+
+/// A request to go on with a session.
+#[derive(Debug)]
+pub struct Recover {
+    /// What the request is answered with, whether or not the session is found.
+    pub handshake: Handshake,
+    /// The session.
+    pub session: SessionId,
+    /// What the peer takes for the secret of the session.
+    pub token: RecoveryToken,
+    /// How the WebSocket is closed if there is no such session any more.
+    pub refusal: (CloseCode, &'static str),
 }
 
 /// How a delivery went that was asked for with a receipt.
@@ -144,6 +178,17 @@ impl<'a> Outgoing<'a> {
         self.is_closing
     }
 
+    /// The peer has the numbered messages up to `number`. If it was not sent that many, the connection is closed with
+    /// 1007.
+    pub fn acknowledge(&mut self, number: u64) {
+        self.wish(What::Acknowledge(number));
+    }
+
+    /// Sends again what a recovered peer has not acknowledged, behind what was sent so far.
+    pub fn replay(&mut self) {
+        self.wish(What::Replay);
+    }
+
     fn wish(&mut self, what: What) {
         self.wishes.push(Wish {
             session: self.session,
@@ -177,6 +222,10 @@ pub enum What {
     Join(GroupName),
     /// The end of a membership.
     Leave(GroupName),
+    /// Numbered messages up to this one need not be kept any more.
+    Acknowledge(u64),
+    /// Numbered messages that were not acknowledged are to be sent again.
+    Replay,
     /// The end of the connection.
     Close(CloseCode, Cow<'static, str>),
 }

@@ -16,6 +16,7 @@
 //! | [`config`] | every limit and timeout |
 //! | [`registry`] | who is in which group of one loop |
 //! | [`outbox`] | what one peer still has to be sent: bounded, writes itself to any `io::Write` |
+//! | [`replay`] | what a recoverable peer was sent and has not acknowledged |
 //! | [`session`] | one peer from first byte to last: a state machine without a socket |
 //! | [`handler`] | what an application is told, and what it may ask for |
 //! | [`endpoints`] | the applications; the only place that knows paths |
@@ -53,7 +54,7 @@
 //! use std::net::SocketAddr;
 //!
 //! use switchboard::config::Config;
-//! use switchboard::handler::{Answer, Handler, Outgoing};
+//! use switchboard::handler::{Answer, Handler, Outgoing, Upgrade};
 //! use switchboard::http::{Handshake, Request, Response};
 //! use switchboard::proto::Message;
 //! use switchboard::server::Server;
@@ -66,7 +67,7 @@
 //!
 //!     fn on_request(&mut self, request: &Request<'_>, _remote: SocketAddr) -> Answer<()> {
 //!         match Handshake::accept(request) {
-//!             Ok(handshake) => Answer::Upgrade(handshake, ()),
+//!             Ok(handshake) => Answer::Upgrade(Upgrade { handshake, peer: (), recovery: None }),
 //!             Err(error) => Answer::Respond(Response::refusal(error)),
 //!         }
 //!     }
@@ -95,5 +96,6 @@ pub mod http;
 pub mod outbox;
 pub mod proto;
 pub mod registry;
+pub mod replay;
 pub mod server;
 pub mod session;

@@ -13,9 +13,10 @@ const LAYERS: &[(&str, &str)] = &[
     ("http", ""),
     ("delivery", ""),
     ("clock", ""),
-    ("config", "proto http"),
+    ("config", "proto http replay"),
     ("registry", "delivery"),
     ("outbox", "proto clock"),
+    ("replay", "proto delivery"),
     ("session", "proto http outbox clock config"),
     ("handler", "proto http delivery"),
     ("endpoints", "proto http delivery config handler"),
@@ -23,7 +24,7 @@ const LAYERS: &[(&str, &str)] = &[
     ("backplane", "proto delivery config"),
     (
         "server",
-        "proto http delivery clock config registry outbox session handler backplane",
+        "proto http delivery clock config registry outbox replay session handler backplane",
     ),
     // Part of the binary, which sees the library from outside.
     ("commands", ""),

@@ -82,6 +82,7 @@ fn effects(endpoints: &mut Endpoints, text: &str) -> Vec<Effect> {
             What::Reply(range) => Effect::Reply(payload(&shared, range)),
             What::Deliver { delivery, .. } => Effect::Delivery(payload(&shared, delivery.frame)),
             What::Join(_) | What::Leave(_) => Effect::Membership,
+            What::Acknowledge(_) | What::Replay => panic!("the client is not recoverable"),
             What::Close(code, reason) => {
                 assert_eq!(code.get(), 1007);
                 Effect::Close(reason.into_owned())
@@ -101,8 +102,8 @@ fn open(endpoints: &mut Endpoints) -> Peer {
         .expect("the request is valid")
         .expect("the request is complete");
     match endpoints.on_request(&request, SocketAddr::from((Ipv4Addr::LOCALHOST, 1))) {
-        Answer::Upgrade(_, peer) => peer,
-        Answer::Respond(response) => panic!("refused with {}", response.status()),
+        Answer::Upgrade(upgrade) => upgrade.peer,
+        answer => panic!("not upgraded: {answer:?}"),
     }
 }
 

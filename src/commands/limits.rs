@@ -21,6 +21,18 @@ pub(super) struct Limits {
     #[arg(long, value_name = "SIZE", default_value_t = defaults().outbox_bytes_max.into())]
     max_outbox: Size,
 
+    /// Bytes that one recoverable client may leave unacknowledged; one that leaves more is closed with 1008
+    #[arg(long, value_name = "SIZE", default_value_t = defaults().replay.bytes_max.into())]
+    max_replay: Size,
+
+    /// Messages that one recoverable client may leave unacknowledged
+    #[arg(long, value_name = "COUNT", default_value_t = defaults().replay.messages_max)]
+    max_replay_messages: usize,
+
+    /// Bytes that all recoverable clients together may leave unacknowledged
+    #[arg(long, value_name = "SIZE", default_value_t = defaults().replay_budget_bytes.into())]
+    replay_budget: Size,
+
     /// Open connections; further ones get a 503
     #[arg(long, value_name = "COUNT", default_value_t = defaults().connections_max)]
     max_connections: usize,
@@ -76,6 +88,10 @@ struct Timeouts {
     #[arg(long, value_name = "TIME", default_value_t = defaults().message_timeout.into())]
     message_timeout: Span,
 
+    /// Time for which a recoverable client may be without a connection
+    #[arg(long, value_name = "TIME", default_value_t = defaults().recovery_timeout.into())]
+    recovery_timeout: Span,
+
     /// Time for which a receiver may take no byte of what waits for it
     #[arg(long, value_name = "TIME", default_value_t = defaults().write_timeout.into())]
     write_timeout: Span,
@@ -128,6 +144,9 @@ impl Limits {
         config.message.message_bytes_max = self.max_message.on_the_wire();
         config.message.fragments_max = self.max_fragments;
         config.outbox_bytes_max = self.max_outbox.in_memory();
+        config.replay.bytes_max = self.max_replay.in_memory();
+        config.replay.messages_max = self.max_replay_messages;
+        config.replay_budget_bytes = self.replay_budget.in_memory();
         config.connections_max = self.max_connections;
         config.groups_per_connection_max = self.max_groups;
         config.group_name_bytes_max = self.max_group_name.in_memory();
@@ -146,6 +165,7 @@ impl Timeouts {
         config.handshake_timeout = self.handshake_timeout.duration();
         config.http_idle_timeout = self.http_idle_timeout.duration();
         config.message_timeout = self.message_timeout.duration();
+        config.recovery_timeout = self.recovery_timeout.duration();
         config.write_timeout = self.write_timeout.duration();
         config.ping_interval = self.ping_interval.duration();
         config.ping_timeout = self.ping_timeout.duration();

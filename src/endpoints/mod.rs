@@ -22,7 +22,7 @@ mod route;
 use std::net::SocketAddr;
 
 use crate::config::Config;
-use crate::handler::{Answer, Handler, Outgoing, Receipt};
+use crate::handler::{Answer, Handler, Outgoing, Receipt, Upgrade};
 use crate::http::{Handshake, HttpError, OriginPolicy, Request, Response};
 use crate::proto::Message;
 use pubsub::{Client, ConnectionIds, Hub, HubLimits, UserId};
@@ -146,7 +146,11 @@ impl Endpoints {
             }
             Endpoint::PubSub => PeerKind::PubSub(Box::new(Client::new(identity.user))),
         };
-        Ok(Answer::Upgrade(handshake, Peer(peer)))
+        Ok(Answer::Upgrade(Upgrade {
+            handshake,
+            peer: Peer(peer),
+            recovery: None,
+        }))
     }
 
     /// Says who opens a WebSocket, and whether it may: every endpoint passes here.
@@ -207,7 +211,7 @@ const HUB: &str = "default";
 mod tests {
     use super::recorder::{Recorder, request};
     use super::{EndpointSettings, Endpoints, Peer};
-    use crate::handler::{Answer, Handler};
+    use crate::handler::{Answer, Handler, Upgrade};
     use crate::http::{Handshake, Response};
     use crate::proto::Message;
     use std::net::{Ipv4Addr, SocketAddr};
@@ -223,7 +227,7 @@ mod tests {
     fn response(lines: &str) -> Response {
         match answer(&mut Endpoints::new(EndpointSettings::default()), lines) {
             Answer::Respond(response) => response,
-            Answer::Upgrade(..) => panic!("upgraded: {lines}"),
+            _ => panic!("upgraded: {lines}"),
         }
     }
 
@@ -242,8 +246,10 @@ mod tests {
             endpoints,
             &format!("GET {target} HTTP/1.1\n{UPGRADE}\n{lines}"),
         ) {
-            Answer::Upgrade(handshake, peer) => (handshake, peer),
-            Answer::Respond(response) => panic!("{target}: {}", response.status()),
+            Answer::Upgrade(Upgrade {
+                handshake, peer, ..
+            }) => (handshake, peer),
+            _ => panic!("{target} is not upgraded"),
         }
     }
 

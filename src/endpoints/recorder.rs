@@ -74,6 +74,8 @@ impl Recorder {
                 }
                 What::Join(group) => lines.push(format!("join {group:?}")),
                 What::Leave(group) => lines.push(format!("leave {group:?}")),
+                What::Acknowledge(number) => lines.push(format!("acknowledge {number}")),
+                What::Replay => lines.push("replay".to_owned()),
                 What::Close(code, reason) => lines.push(format!("close {} {reason}", code.get())),
             }
         }

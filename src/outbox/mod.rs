@@ -74,6 +74,13 @@ impl Outbox {
         Ok(())
     }
 
+    /// Queues a frame that lies in two buffers, without a limit: what a recoverable peer is owed is limited elsewhere.
+    pub fn push_numbered(&mut self, beginning: EncodedFrame, rest: EncodedFrame) {
+        let queue = self.queue();
+        queue.push(beginning);
+        queue.push(rest);
+    }
+
     /// Queues an HTTP response, which comes before all frames and is not limited: there is one at a time.
     pub fn push_response(&mut self, response: Vec<u8>) {
         self.queue().push_response(EncodedFrame::from_vec(response));

@@ -184,6 +184,19 @@ impl EncodedFrame {
         }
     }
 
+    /// The bytes `range` of this value, counted from its start.
+    ///
+    /// # Panics
+    ///
+    /// If the range is not within this value.
+    #[must_use]
+    pub fn part(&self, range: Range<usize>) -> Self {
+        self.slice(FrameRange {
+            start: to_offset(range.start),
+            end: to_offset(range.end),
+        })
+    }
+
     /// Appends `next` if it lies right behind this value in the same buffer; whether it does.
     #[inline]
     pub fn try_merge(&mut self, next: &Self) -> bool {

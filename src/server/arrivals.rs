@@ -11,6 +11,7 @@ use super::connection::Connection;
 use super::event_loop::{EventLoop, id_of, token_of};
 use super::listener::Accepted;
 use super::mailbox::Letter;
+use crate::delivery::SessionId;
 use crate::handler::Handler;
 
 /// Connections beyond the limit that are taken in to be told so.
@@ -42,15 +43,16 @@ impl<H: Handler> EventLoop<H> {
             let to = self.next_loop;
             self.next_loop = (to + 1) % self.now.config.loop_count;
             if to == usize::from(self.index) {
-                self.adopt(socket, remote);
+                _ = self.adopt(socket, remote);
             } else {
                 self.post_office.send(to, Letter::Adopt(socket, remote));
             }
         }
     }
 
-    /// Takes in a connection that was accepted. One that is over the limit only gets to hear so.
-    pub(super) fn adopt(&mut self, mut socket: TcpStream, remote: SocketAddr) {
+    /// Takes in a connection that was accepted; its id, or `None` if there is no room at all. One that is over the limit
+    /// only gets to hear so.
+    pub(super) fn adopt(&mut self, mut socket: TcpStream, remote: SocketAddr) -> Option<SessionId> {
         let open_count = self.open_count.fetch_add(1, Ordering::Relaxed);
         let is_surplus = open_count >= self.now.config.connections_max;
         let mut registered = None;
@@ -80,5 +82,6 @@ impl<H: Handler> EventLoop<H> {
                 self.open_count.fetch_sub(1, Ordering::Relaxed);
             }
         }
+        registered
     }
 }

@@ -9,25 +9,30 @@ use std::time::Duration;
 use mio::net::TcpStream;
 
 use super::application::Application;
+use super::recovery::Recovery;
 use super::timers::Tick;
 use crate::clock::Moment;
 use crate::config::Config;
 use crate::delivery::SessionId;
-use crate::handler::{Answer, Handler, Receipt};
+use crate::handler::{Answer, Handler, Receipt, Recover, Upgrade};
 use crate::http::{HttpError, Response};
 use crate::outbox::{Flushed, Outbox, Overflow};
 use crate::proto::{CloseFrame, EncodedFrame};
+use crate::replay::ReplayBudget;
 use crate::session::{Cause, Event, Session};
 
 /// A peer: its socket, where it is in its life, what it is owed, and what the application knows of it.
 #[derive(Debug)]
 pub(super) struct Connection<P> {
-    pub(super) socket: TcpStream,
-    session: Session,
-    outbox: Outbox,
+    /// The socket; a recoverable connection can be without one for a while.
+    pub(super) socket: Option<TcpStream>,
+    pub(super) session: Session,
+    pub(super) outbox: Outbox,
     /// The application's state from opening handshake to close.
-    peer: Option<P>,
-    remote: SocketAddr,
+    pub(super) peer: Option<P>,
+    pub(super) remote: SocketAddr,
+    /// What only a recoverable connection has.
+    pub(super) recovery: Option<Box<Recovery>>,
     /// The tick of the only timer that counts; others in the wheel are left over.
     pub(super) armed_tick: Tick,
     /// Whether it is on the list of those that something happened to.
@@ -35,19 +40,21 @@ pub(super) struct Connection<P> {
     /// Whether it is on the list of those that a budget cut off.
     pub(super) is_unfinished: bool,
     /// Whether the last write found the socket full and no event has said otherwise since.
-    is_blocked: bool,
+    pub(super) is_blocked: bool,
     /// Whether it is over the connection limit and only gets to hear so.
     is_surplus: bool,
 }
 
 /// Whether a budget cut the work on a connection short, although its socket would have gone on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 #[must_use]
 pub(super) enum Progress {
     /// Nothing is left until the next event of the socket.
     Done,
     /// There may be more at once; no event will say so.
     Unfinished,
+    /// The socket belongs to another session from now on, and so does what was read from it already.
+    Recovers(Box<(Recover, Vec<u8>)>),
 }
 
 /// What every step of a connection has to know of the moment.
@@ -58,16 +65,25 @@ pub(super) struct Now {
     pub(super) config: Arc<Config>,
     /// Whether the server is going away; the first loop to know sets it for all.
     pub(super) is_draining: Arc<AtomicBool>,
+    /// What all recoverable connections of the process may leave unacknowledged.
+    pub(super) replay_budget: ReplayBudget,
+}
+
+impl Now {
+    pub(super) fn is_draining(&self) -> bool {
+        self.is_draining.load(Ordering::Relaxed)
+    }
 }
 
 impl<P> Connection<P> {
     pub(super) fn new(socket: TcpStream, remote: SocketAddr, is_surplus: bool, now: &Now) -> Self {
         Self {
-            socket,
+            socket: Some(socket),
             session: Session::new(now.moment, &now.config),
             outbox: Outbox::default(),
             peer: None,
             remote,
+            recovery: None,
             armed_tick: Tick::NEVER,
             is_dirty: false,
             is_unfinished: false,
@@ -86,14 +102,20 @@ impl<P> Connection<P> {
     ) -> Progress {
         let mut budget = now.config.read_budget_bytes;
         while !self.session.is_closed() {
-            match self.socket.read(buffer) {
+            let Some(socket) = &mut self.socket else {
+                break;
+            };
+            match socket.read(buffer) {
                 Ok(0) => {
                     self.session.on_eof(&self.outbox, now.moment, &now.config);
-                    self.on_bytes(id, &mut [], application, now);
+                    self.tell_end(id, application, now);
                     break;
                 }
                 Ok(count) => {
-                    self.on_bytes(id, &mut buffer[..count], application, now);
+                    let recover = self.on_bytes(id, &mut buffer[..count], application, now);
+                    if let Some(recover) = recover {
+                        return Progress::Recovers(recover);
+                    }
                     budget = budget.saturating_sub(count);
                     if budget == 0 {
                         return Progress::Unfinished;
@@ -107,19 +129,32 @@ impl<P> Connection<P> {
                     self.session.on_broken();
                 }
             }
-            self.on_bytes(id, &mut [], application, now);
+            self.tell_end(id, application, now);
         }
         Progress::Done
     }
 
+    /// Tells the application if the WebSocket has ended.
+    pub(super) fn tell_end<H: Handler<Peer = P>>(
+        &mut self,
+        id: SessionId,
+        application: &mut Application<H>,
+        now: &Now,
+    ) {
+        let recover = self.on_bytes(id, &mut [], application, now);
+        debug_assert!(recover.is_none(), "without input there is no request");
+    }
+
     /// Has the session make sense of `input`, and the application of what the session found.
-    fn on_bytes<H: Handler<Peer = P>>(
+    ///
+    /// Returns the request to go on with another session, with the input behind it, if that was found.
+    pub(super) fn on_bytes<H: Handler<Peer = P>>(
         &mut self,
         id: SessionId,
         mut input: &mut [u8],
         application: &mut Application<H>,
         now: &Now,
-    ) {
+    ) -> Option<Box<(Recover, Vec<u8>)>> {
         while let Some(event) =
             self.session
                 .next_event(&mut input, now.moment, &now.config, &mut self.outbox)
@@ -136,16 +171,20 @@ impl<P> Connection<P> {
                 }
                 Event::Handled => {}
                 Event::Request(request) => {
-                    let answer = if now.is_draining.load(Ordering::Relaxed) || self.is_surplus {
+                    let answer = if now.is_draining() || self.is_surplus {
                         Answer::Respond(Response::refusal(HttpError::Unavailable))
                     } else {
                         application.handler.on_request(&request, self.remote)
                     };
+                    if let Answer::Recover(recover) = answer {
+                        return Some(Box::new((recover, input.to_vec())));
+                    }
                     self.answer(id, answer, application, now);
                 }
-                Event::Closed => application.on_closed(id, self.peer.take()),
+                Event::Closed => self.on_closed(id, application, now),
             }
         }
+        None
     }
 
     fn answer<H: Handler<Peer = P>>(
@@ -160,13 +199,21 @@ impl<P> Connection<P> {
                 self.session
                     .respond(&response, now.moment, &now.config, &mut self.outbox);
             }
-            Answer::Upgrade(handshake, peer) => {
+            Answer::Upgrade(Upgrade {
+                handshake,
+                peer,
+                recovery,
+            }) => {
+                self.recovery = recovery.map(|(numbering, token)| {
+                    Box::new(Recovery::new(numbering, token, now.replay_budget.clone()))
+                });
                 let first_ping = first_ping_after(id, now.config.ping_interval);
                 self.session
                     .open(&handshake, first_ping, now.moment, &mut self.outbox);
                 let (handler, mut out) = application.for_session(id);
                 handler.on_open(self.peer.insert(peer), &mut out);
             }
+            Answer::Recover(_) => unreachable!("the caller took it"),
         }
     }
 
@@ -177,12 +224,23 @@ impl<P> Connection<P> {
     /// [`Overflow`] if that happened: the peer does not get the frames.
     #[inline]
     pub(super) fn send(&mut self, frames: &EncodedFrame, now: &Now) -> Result<(), Overflow> {
+        let replayed_bytes_max = self
+            .recovery
+            .as_ref()
+            .map_or(0, |_| now.config.replay.bytes_max);
+        let bytes_max = now
+            .config
+            .outbox_bytes_max
+            .saturating_add(replayed_bytes_max);
         self.outbox
-            .push(frames, now.config.outbox_bytes_max)
-            .inspect_err(|Overflow| {
-                self.session
-                    .evict(now.moment, &now.config, &mut self.outbox);
-            })
+            .push(frames, bytes_max)
+            .inspect_err(|Overflow| self.evict(now))
+    }
+
+    /// Gives up on a peer that does not keep up.
+    pub(super) fn evict(&mut self, now: &Now) {
+        self.session
+            .evict(now.moment, &now.config, &mut self.outbox);
     }
 
     /// Closes the WebSocket after what is queued.
@@ -217,8 +275,7 @@ impl<P> Connection<P> {
     /// Does what is due at this moment.
     pub(super) fn on_deadline(&mut self, now: &Now) {
         if now.moment >= self.stall_deadline(&now.config) {
-            self.session
-                .evict(now.moment, &now.config, &mut self.outbox);
+            self.evict(now);
         }
         self.session
             .on_deadline(now.moment, &now.config, &mut self.outbox);
@@ -234,11 +291,11 @@ impl<P> Connection<P> {
         let mut progress = Progress::Done;
         if self.is_blocked {
             self.outbox.keep_blocked();
-        } else if !self.session.is_closed() {
-            match self
-                .outbox
-                .write_to(&mut self.socket, now.config.write_budget_bytes, now.moment)
-            {
+        } else if let Some(socket) = &mut self.socket
+            && !self.session.is_closed()
+        {
+            let budget = now.config.write_budget_bytes;
+            match self.outbox.write_to(socket, budget, now.moment) {
                 Ok(Flushed::Everything) => self.on_flushed(now),
                 Ok(Flushed::UntilBlocked) => self.is_blocked = true,
                 Ok(Flushed::UntilBudget) => progress = Progress::Unfinished,
@@ -248,13 +305,15 @@ impl<P> Connection<P> {
                 }
             }
         }
-        self.on_bytes(id, &mut [], application, now);
+        self.tell_end(id, application, now);
+        self.end_if_unrecovered(id, application, now);
         progress
     }
 
     fn on_flushed(&mut self, now: &Now) {
         if self.session.on_flushed(now.moment, &now.config)
-            && let Err(error) = self.socket.shutdown(Shutdown::Write)
+            && let Some(socket) = &self.socket
+            && let Err(error) = socket.shutdown(Shutdown::Write)
         {
             log::trace!("shutdown: {error}");
             self.session.on_broken();
@@ -263,7 +322,10 @@ impl<P> Connection<P> {
 
     /// When [`Connection::on_deadline`] has something to do.
     pub(super) fn deadline(&self, config: &Config) -> Moment {
-        self.session.deadline().min(self.stall_deadline(config))
+        self.session
+            .deadline()
+            .min(self.stall_deadline(config))
+            .min(self.lost_until().unwrap_or(Moment::NEVER))
     }
 
     /// When a peer that takes nothing is given up on; the later stages have deadlines of their own.
@@ -287,8 +349,9 @@ impl<P> Connection<P> {
         self.session.is_open()
     }
 
+    /// Whether nothing is left of it: its slot can be freed.
     pub(super) fn is_closed(&self) -> bool {
-        self.session.is_closed()
+        self.session.is_closed() && self.lost_until().is_none()
     }
 
     /// Says in the log how the connection ended.
@@ -308,7 +371,7 @@ impl<P> Connection<P> {
 }
 
 /// When the first ping of a connection is due: spread over the interval, evenly for consecutive slots.
-fn first_ping_after(id: SessionId, interval: Duration) -> Duration {
+pub(super) fn first_ping_after(id: SessionId, interval: Duration) -> Duration {
     /// 2^32 divided by the golden ratio: its multiples fall evenly into a ring of that size.
     const GOLDEN: u32 = 2_654_435_769;
     /// No ping comes in the first twentieth, when the peer has just shown that it lives.

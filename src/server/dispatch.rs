@@ -4,6 +4,7 @@ use super::connection::Connection;
 use super::event_loop::{EventLoop, key_of};
 use super::mailbox::{Letter, ReceiptAddress};
 use super::receipts::ReceiptKey;
+use super::recovery::Numbered;
 use crate::delivery::{Delivery, Outcome, Recipients, SessionId};
 use crate::handler::{Handler, Receipt, What, Wish};
 use crate::proto::{CloseFrame, EncodedFrame};
@@ -58,6 +59,8 @@ impl<H: Handler> EventLoop<H> {
                 What::Leave(group) => {
                     self.registry.leave(session, &group);
                 }
+                What::Acknowledge(number) => self.acknowledge(session, number),
+                What::Replay => self.replay(session),
                 What::Close(code, reason) => self.close(
                     session,
                     CloseFrame {
@@ -130,6 +133,7 @@ impl<H: Handler> EventLoop<H> {
     /// Puts the frame into the outbox of every recipient that lives on this loop: one range each, no copy.
     fn deliver_here(&mut self, delivery: &Delivery<EncodedFrame>) -> Outcome {
         let mut outcome = Outcome::default();
+        let mut numbered = Numbered::default();
         for &id in self.registry.recipients(&delivery.recipients) {
             if delivery.except == Some(id) {
                 continue;
@@ -137,16 +141,21 @@ impl<H: Handler> EventLoop<H> {
             let Some(connection) = self
                 .connections
                 .get_mut(key_of(id))
-                .filter(|connection| connection.can_send())
+                .filter(|connection| connection.can_receive())
             else {
                 continue;
             };
-            match connection.send(&delivery.frame, &self.now) {
+            let result = match connection.recovery {
+                None => connection.send(&delivery.frame, &self.now),
+                Some(_) => numbered.send(id, connection, &delivery.frame, &self.now),
+            };
+            match result {
                 Ok(()) => outcome.recipients += 1,
                 Err(_) => outcome.dropped += 1,
             }
             self.dirty.add(id, &mut connection.is_dirty);
         }
+        numbered.push_into(&mut self.connections);
         self.total += outcome;
         outcome
     }

@@ -25,6 +25,7 @@ use crate::config::Config;
 use crate::delivery::{Outcome, SessionId};
 use crate::handler::{Handler, Wish};
 use crate::registry::Registry;
+use crate::replay::ReplayBudget;
 
 /// Events taken from the system at once.
 const EVENT_COUNT_MAX: usize = 1024;
@@ -103,6 +104,7 @@ pub(super) struct Shared {
     pub(super) config: Arc<Config>,
     pub(super) open_count: Arc<AtomicUsize>,
     pub(super) is_draining: Arc<AtomicBool>,
+    pub(super) replay_budget: ReplayBudget,
 }
 
 impl<H: Handler> EventLoop<H> {
@@ -117,6 +119,7 @@ impl<H: Handler> EventLoop<H> {
             moment: Moment::after_start(shared.clock.elapsed()),
             config: shared.config,
             is_draining: shared.is_draining,
+            replay_budget: shared.replay_budget,
         };
         Self {
             index,
@@ -271,8 +274,10 @@ impl<H: Handler> EventLoop<H> {
         }
         let progress = connection.read(id, &mut self.read_buffer, &mut self.application, &self.now);
         self.dirty.add(id, &mut connection.is_dirty);
-        if progress == Progress::Unfinished {
-            self.unfinished.add(id, &mut connection.is_unfinished);
+        match progress {
+            Progress::Done => {}
+            Progress::Unfinished => self.unfinished.add(id, &mut connection.is_unfinished),
+            Progress::Recovers(recover) => self.hand_over(id, *recover),
         }
         if self.application.frames.len() >= TURN_BYTES_MAX {
             self.settle_or_log();
@@ -317,11 +322,17 @@ impl<H: Handler> EventLoop<H> {
                 self.finished.push(id);
                 continue;
             }
+            if connection.lost_until().is_some()
+                && let Some(mut socket) = connection.socket.take()
+            {
+                // It fails only for a socket that is not registered, which is what is wanted.
+                let _ = self.poll.registry().deregister(&mut socket);
+            }
             let tick = Tick::at(connection.deadline(&self.now.config));
             if tick < connection.armed_tick {
                 connection.armed_tick = self.timers.arm(id, tick);
             }
-            if progress == Progress::Unfinished {
+            if matches!(progress, Progress::Unfinished) {
                 self.unfinished.add(id, &mut connection.is_unfinished);
             }
         }
@@ -350,8 +361,10 @@ impl<H: Handler> EventLoop<H> {
             let Some(mut connection) = self.connections.remove(key_of(id)) else {
                 continue;
             };
-            // It fails only if the socket was never registered, and then there is nothing to undo.
-            let _ = self.poll.registry().deregister(&mut connection.socket);
+            if let Some(mut socket) = connection.socket.take() {
+                // It fails only for a socket that is not registered, and then there is nothing to undo.
+                let _ = self.poll.registry().deregister(&mut socket);
+            }
             connection.log_end(id);
             self.open_count.fetch_sub(1, Ordering::Relaxed);
             // A descriptor is free, which no event of the listener will say.
@@ -372,10 +385,11 @@ impl<H: Handler> EventLoop<H> {
             .take(self.now.config.letter_budget, &mut letters);
         for letter in letters {
             match letter {
-                Letter::Adopt(socket, remote) => self.adopt(socket, remote),
+                Letter::Adopt(socket, remote) => _ = self.adopt(socket, remote),
                 Letter::Deliver(delivery, address) => self.on_delivery(&delivery, address),
                 Letter::Receipt(key, outcome) => self.on_receipt(key, outcome),
                 Letter::Drain(deadline) => self.drain(deadline),
+                Letter::Attach(attachment) => self.attach(*attachment),
                 Letter::Stop => self.stop = Stop::Now,
             }
         }

@@ -9,6 +9,7 @@ use mio::Waker;
 use mio::net::TcpStream;
 
 use super::receipts::ReceiptKey;
+use super::recovery::Attachment;
 use crate::clock::Moment;
 use crate::delivery::{Delivery, Outcome};
 use crate::proto::EncodedFrame;
@@ -23,6 +24,8 @@ const LETTER_BYTES_MAX: usize = 16 << 20;
 pub(super) enum Letter {
     /// A new connection, not registered anywhere yet, is yours.
     Adopt(TcpStream, SocketAddr),
+    /// This socket goes on with a session of yours, or has to be told that there is none.
+    Attach(Box<Attachment>),
     /// Deliver this to the recipients among your connections, and tell the sender's loop if it wants to know.
     Deliver(Delivery<EncodedFrame>, Option<ReceiptAddress>),
     /// This is what became of the delivery that you asked about.

@@ -12,6 +12,7 @@ mod event_loop;
 mod listener;
 mod mailbox;
 mod receipts;
+mod recovery;
 mod shutdown;
 mod timers;
 
@@ -31,6 +32,7 @@ use self::mailbox::{Letter, Mailbox, PostOffice};
 use crate::clock::Moment;
 use crate::config::{Config, ConfigError};
 use crate::handler::Handler;
+use crate::replay::ReplayBudget;
 
 /// A server that listens and is ready to run.
 pub struct Server<H: Handler> {
@@ -83,11 +85,13 @@ impl<H: Handler> Server<H> {
                 )?))
             })
             .collect::<io::Result<Arc<[_]>>>()?;
+        let replay_budget_bytes = config.replay_budget_bytes;
         let shared = Shared {
             clock: Instant::now(),
             config: Arc::new(config),
             open_count: Arc::default(),
             is_draining: Arc::default(),
+            replay_budget: ReplayBudget::new(replay_budget_bytes),
         };
         let stopper = Stopper {
             mailboxes: Arc::clone(&mailboxes),

@@ -69,6 +69,8 @@ pub enum Cause {
     SlowConsumer,
     /// The application or the operator closed it.
     Local,
+    /// The socket went over to the session that it recovers.
+    HandedOver,
 }
 
 impl fmt::Display for Cause {
@@ -85,6 +87,7 @@ impl fmt::Display for Cause {
             Self::UnfinishedMessage => "message not finished in time",
             Self::SlowConsumer => "slow consumer",
             Self::Local => "closed by the server",
+            Self::HandedOver => "goes on as another session",
         };
         f.write_str(text)
     }

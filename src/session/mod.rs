@@ -199,6 +199,11 @@ impl Session {
         self.life.on_eof(!outbox.is_empty(), now, config);
     }
 
+    /// The socket goes on with another session.
+    pub fn hand_over(&mut self) {
+        self.life.finish(Cause::HandedOver);
+    }
+
     /// The connection is broken: nothing can be read or written any more.
     pub fn on_broken(&mut self) {
         self.life.finish(Cause::PeerLost);

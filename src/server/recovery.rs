@@ -1,0 +1,365 @@
+//! Connections that outlive their sockets.
+//!
+//! A recoverable connection that loses its socket keeps its slot, and with it its id, its memberships and the state of
+//! the application; what is delivered to it is numbered and kept. A new socket may land on any loop. It is handed to
+//! the loop of the connection, which takes it in place of the old one, be that lost or only half-open. If there is no
+//! such connection, or the token is wrong, the peer is told so with a Close frame.
+
+use std::net::SocketAddr;
+use std::ops::Range;
+
+use mio::Interest;
+use mio::net::TcpStream;
+use slotmap::{DefaultKey, SlotMap};
+
+use super::application::Application;
+use super::connection::{Connection, Now, first_ping_after};
+use super::event_loop::{EventLoop, key_of, token_of};
+use super::mailbox::Letter;
+use crate::clock::Moment;
+use crate::delivery::{Numbering, RecoveryToken, SessionId};
+use crate::handler::{Handler, Recover};
+use crate::outbox::Overflow;
+use crate::proto::{CloseCode, CloseFrame, EncodedFrame, FrameHeader, Role};
+use crate::replay::{Replay, ReplayBudget};
+use crate::session::{Cause, Session};
+
+/// A socket on its way to the session that it recovers.
+#[derive(Debug)]
+pub(super) struct Attachment {
+    socket: TcpStream,
+    remote: SocketAddr,
+    recover: Recover,
+    /// What came behind the request.
+    input: Vec<u8>,
+}
+
+/// What only a recoverable connection has.
+#[derive(Debug)]
+pub(super) struct Recovery {
+    replay: Replay,
+    /// Set while there is no socket: when the connection ends if none comes.
+    lost_until: Option<Moment>,
+}
+
+impl Recovery {
+    pub(super) fn new(numbering: Numbering, token: RecoveryToken, budget: ReplayBudget) -> Self {
+        Self {
+            replay: Replay::new(numbering, token, budget),
+            lost_until: None,
+        }
+    }
+}
+
+impl<P> Connection<P> {
+    /// How the messages of a recoverable connection are numbered.
+    fn numbering(&self) -> Option<Numbering> {
+        self.recovery
+            .as_ref()
+            .map(|recovery| recovery.replay.numbering())
+    }
+
+    /// The WebSocket has ended: for good, or until a new socket comes.
+    pub(super) fn on_closed<H: Handler<Peer = P>>(
+        &mut self,
+        id: SessionId,
+        application: &mut Application<H>,
+        now: &Now,
+    ) {
+        let is_lost = matches!(self.session.ending().cause, Cause::PeerLost | Cause::Silent);
+        match &mut self.recovery {
+            Some(recovery) if is_lost && !now.is_draining() => {
+                recovery.lost_until = Some(now.moment + now.config.recovery_timeout);
+                self.outbox.clear();
+                self.session.on_broken();
+                log::debug!("{id}: lost, may be recovered");
+            }
+            _ => {
+                self.recovery = None;
+                application.on_closed(id, self.peer.take());
+            }
+        }
+    }
+
+    /// Ends a connection for which no new socket has come in time.
+    pub(super) fn end_if_unrecovered<H: Handler<Peer = P>>(
+        &mut self,
+        id: SessionId,
+        application: &mut Application<H>,
+        now: &Now,
+    ) {
+        let is_over = |until: Moment| now.moment >= until || now.is_draining();
+        if self.lost_until().is_some_and(is_over) {
+            self.recovery = None;
+            application.on_closed(id, self.peer.take());
+        }
+    }
+
+    /// When a connection that has lost its socket ends; `None` if it has one, or is none of that kind.
+    pub(super) fn lost_until(&self) -> Option<Moment> {
+        self.recovery
+            .as_ref()
+            .and_then(|recovery| recovery.lost_until)
+    }
+
+    /// Whether deliveries reach it, now or when it is recovered.
+    #[inline]
+    pub(super) fn can_receive(&self) -> bool {
+        self.can_send() || self.lost_until().is_some()
+    }
+
+    /// Whether a socket with this token may go on with it.
+    fn is_recoverable_with(&self, token: &RecoveryToken) -> bool {
+        let is_token = |recovery: &Recovery| recovery.replay.is_token(token);
+        self.can_receive() && self.recovery.as_deref().is_some_and(is_token)
+    }
+
+    /// Goes on with a new socket, which is registered in place of the old one.
+    fn attach<H: Handler<Peer = P>>(
+        &mut self,
+        id: SessionId,
+        attachment: Attachment,
+        application: &mut Application<H>,
+        now: &Now,
+    ) {
+        let (Some(recovery), Some(peer)) = (&mut self.recovery, &mut self.peer) else {
+            return;
+        };
+        recovery.lost_until = None;
+        recovery.replay.pause();
+        self.socket = Some(attachment.socket);
+        self.remote = attachment.remote;
+        self.is_blocked = false;
+        self.outbox.clear();
+        self.session = Session::new(now.moment, &now.config);
+        let first_ping = first_ping_after(id, now.config.ping_interval);
+        self.session.open(
+            &attachment.recover.handshake,
+            first_ping,
+            now.moment,
+            &mut self.outbox,
+        );
+        let (handler, mut out) = application.for_session(id);
+        handler.on_recovered(peer, &mut out);
+        let mut input = attachment.input;
+        let recover = self.on_bytes(id, &mut input, application, now);
+        debug_assert!(recover.is_none(), "an open WebSocket has no requests");
+    }
+
+    /// Numbers a message that `frame` brings to others, and keeps it; what has to be sent of it now, if anything.
+    fn number(
+        &mut self,
+        rest: &EncodedFrame,
+        beginnings: &mut Vec<u8>,
+        now: &Now,
+    ) -> Result<Option<Range<usize>>, Overflow> {
+        let Some(recovery) = &mut self.recovery else {
+            return Ok(None);
+        };
+        let replay = &mut recovery.replay;
+        let Ok(number) = replay.push(rest.clone(), now.config.replay) else {
+            self.give_up(now);
+            return Err(Overflow);
+        };
+        let is_sent = recovery.lost_until.is_none() && !replay.is_paused();
+        Ok(is_sent.then(|| replay.write_beginning(number, rest.len(), beginnings)))
+    }
+
+    /// Ends a connection that has too much unacknowledged. Its client must not come back for the same: 1008.
+    fn give_up(&mut self, now: &Now) {
+        if let Some(recovery) = &mut self.recovery
+            && recovery.lost_until.is_some()
+        {
+            recovery.lost_until = Some(now.moment);
+        }
+        self.evict(now);
+    }
+}
+
+/// The numbered receivers of one delivery: a beginning for each, one rest for all.
+#[derive(Default)]
+pub(super) struct Numbered {
+    /// The message behind the number, in a buffer of its own: it is kept until all have acknowledged it.
+    rest: Option<EncodedFrame>,
+    beginnings: Vec<u8>,
+    receivers: Vec<(SessionId, Range<usize>)>,
+}
+
+impl Numbered {
+    /// Numbers the message for one more receiver.
+    pub(super) fn send<P>(
+        &mut self,
+        id: SessionId,
+        connection: &mut Connection<P>,
+        frame: &EncodedFrame,
+        now: &Now,
+    ) -> Result<(), Overflow> {
+        let rest = self
+            .rest
+            .get_or_insert_with(|| rest_of(frame, connection.numbering()));
+        if let Some(beginning) = connection.number(rest, &mut self.beginnings, now)? {
+            self.receivers.push((id, beginning));
+        }
+        Ok(())
+    }
+
+    /// Puts beginning and rest into the outbox of each receiver.
+    pub(super) fn push_into<P>(self, connections: &mut SlotMap<DefaultKey, Connection<P>>) {
+        let Some(rest) = self.rest else { return };
+        let beginnings = EncodedFrame::from_vec(self.beginnings);
+        for (id, range) in self.receivers {
+            if let Some(connection) = connections.get_mut(key_of(id)) {
+                connection
+                    .outbox
+                    .push_numbered(beginnings.part(range), rest.clone());
+            }
+        }
+    }
+}
+
+/// What stands behind the number: the payload of `frame` without what the number replaces.
+fn rest_of(frame: &EncodedFrame, numbering: Option<Numbering>) -> EncodedFrame {
+    let bytes = frame.as_bytes();
+    let header_len = FrameHeader::parse(bytes, Role::Client)
+        .ok()
+        .flatten()
+        .map_or(0, |(_, header_len)| header_len);
+    let start =
+        (header_len + numbering.map_or(0, |numbering| numbering.replaced_len)).min(bytes.len());
+    EncodedFrame::from_vec(bytes[start..].to_vec())
+}
+
+impl<H: Handler> EventLoop<H> {
+    /// Takes the socket from a connection whose request was to go on with another session, and sends it there.
+    pub(super) fn hand_over(&mut self, id: SessionId, (recover, input): (Recover, Vec<u8>)) {
+        let Some(connection) = self.connections.get_mut(key_of(id)) else {
+            return;
+        };
+        connection.session.hand_over();
+        let Some(mut socket) = connection.socket.take() else {
+            return;
+        };
+        let remote = connection.remote;
+        if let Err(error) = self.poll.registry().deregister(&mut socket) {
+            log::warn!("{id}: cannot be handed over: {error}");
+            return;
+        }
+        let home = recover.session.loop_index();
+        let attachment = Attachment {
+            socket,
+            remote,
+            recover,
+            input,
+        };
+        if home == usize::from(self.index) || home >= self.now.config.loop_count {
+            self.attach(attachment);
+        } else {
+            self.post_office
+                .send(home, Letter::Attach(Box::new(attachment)));
+        }
+    }
+
+    /// Has a socket go on with a connection of this loop, or tells the peer that there is none.
+    pub(super) fn attach(&mut self, mut attachment: Attachment) {
+        let id = attachment.recover.session;
+        let is_here = id.loop_index() == usize::from(self.index);
+        let found = self.connections.get_mut(key_of(id)).filter(|connection| {
+            is_here && connection.is_recoverable_with(&attachment.recover.token)
+        });
+        let Some(connection) = found else {
+            return self.refuse_recovery(attachment);
+        };
+        if let Some(mut old) = connection.socket.take() {
+            // It fails only for a socket that is not registered, which is what is wanted.
+            let _ = self.poll.registry().deregister(&mut old);
+        }
+        let interests = Interest::READABLE | Interest::WRITABLE;
+        let registered =
+            self.poll
+                .registry()
+                .register(&mut attachment.socket, token_of(id), interests);
+        if let Err(error) = registered {
+            // The connection is without a socket, as if this one had been lost at once.
+            log::warn!("{id}: not recovered: {error}");
+            connection.session.on_broken();
+        } else {
+            log::debug!("{id}: recovered");
+            connection.attach(id, attachment, &mut self.application, &self.now);
+        }
+        self.dirty.add(id, &mut connection.is_dirty);
+    }
+
+    /// Completes the handshake and closes: an HTTP error would make the client try again (PROTOCOL 4).
+    fn refuse_recovery(&mut self, attachment: Attachment) {
+        let Attachment {
+            socket,
+            remote,
+            recover,
+            ..
+        } = attachment;
+        let Some(id) = self.adopt(socket, remote) else {
+            return;
+        };
+        if let Some(connection) = self.connections.get_mut(key_of(id)) {
+            let (code, reason) = recover.refusal;
+            let now = &self.now;
+            connection.session.open(
+                &recover.handshake,
+                now.config.ping_interval,
+                now.moment,
+                &mut connection.outbox,
+            );
+            connection.close(CloseFrame { code, reason }, now);
+        }
+    }
+
+    /// Forgets what a peer says that it has. A peer that says so of what it was not sent breaks the protocol.
+    pub(super) fn acknowledge(&mut self, session: SessionId, number: u64) {
+        let Some(connection) = self.connections.get_mut(key_of(session)) else {
+            return;
+        };
+        let is_known = connection
+            .recovery
+            .as_mut()
+            .is_some_and(|recovery| recovery.replay.acknowledge(number).is_ok());
+        if !is_known {
+            let close = CloseFrame {
+                code: CloseCode::INVALID_PAYLOAD,
+                reason: "that number was not sent",
+            };
+            connection.close(close, &self.now);
+            self.dirty.add(session, &mut connection.is_dirty);
+        }
+    }
+
+    /// Sends what a recovered peer has not acknowledged, and goes on with what is live.
+    pub(super) fn replay(&mut self, session: SessionId) {
+        let Some(connection) = self.connections.get_mut(key_of(session)) else {
+            return;
+        };
+        let Some(recovery) = &mut connection.recovery else {
+            return;
+        };
+        let numbered: Vec<_> = recovery
+            .replay
+            .resume()
+            .map(|(number, rest)| (number, rest.clone()))
+            .collect();
+        let mut beginnings = Vec::new();
+        let ranges: Vec<_> = numbered
+            .iter()
+            .map(|(number, rest)| {
+                recovery
+                    .replay
+                    .write_beginning(*number, rest.len(), &mut beginnings)
+            })
+            .collect();
+        let beginnings = EncodedFrame::from_vec(beginnings);
+        for (range, (_, rest)) in ranges.into_iter().zip(numbered) {
+            connection
+                .outbox
+                .push_numbered(beginnings.part(range), rest);
+        }
+        self.dirty.add(session, &mut connection.is_dirty);
+    }
+}
