@@ -165,12 +165,16 @@ impl Config {
     }
 
     /// Everything that is counted: what to call it, its value, and the most it may be.
-    fn counts(&self) -> [(&'static str, u64, u64); 19] {
+    fn counts(&self) -> impl Iterator<Item = (&'static str, u64, u64)> {
+        self.intake_counts()
+            .into_iter()
+            .chain(self.delivery_counts())
+    }
+
+    /// What is counted of connections and requests.
+    fn intake_counts(&self) -> [(&'static str, u64, u64); 7] {
         let most = u64::from(u32::MAX);
-        let row = |setting, value: usize, max: usize| (setting, value as u64, max as u64);
-        let fragments_max = u64::from(self.message.fragments_max);
         let requests_max = u64::from(self.http_requests_max);
-        let message_bytes_max = self.message.message_bytes_max;
         [
             row(
                 "number of event loops",
@@ -203,6 +207,15 @@ impl Config {
                 Self::BODY_BYTES_MAX,
             ),
             ("limit of requests", requests_max, most),
+        ]
+    }
+
+    /// What is counted of messages, groups and turns.
+    fn delivery_counts(&self) -> [(&'static str, u64, u64); 12] {
+        let most = u64::from(u32::MAX);
+        let fragments_max = u64::from(self.message.fragments_max);
+        let message_bytes_max = self.message.message_bytes_max;
+        [
             (
                 "size limit of messages",
                 message_bytes_max,
@@ -261,6 +274,11 @@ impl Config {
             ("drain time", self.drain_timeout),
         ]
     }
+}
+
+/// A row of [`Config::counts`].
+fn row(setting: &'static str, value: usize, max: usize) -> (&'static str, u64, u64) {
+    (setting, value as u64, max as u64)
 }
 
 impl Default for Config {

@@ -6,6 +6,7 @@
 
 use std::borrow::Cow;
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use crate::delivery::{
     Delivery, GroupName, Numbering, Outcome, Recipients, RecoveryToken, SessionId,
@@ -19,7 +20,7 @@ pub trait Handler: Clone + Send + 'static {
     type Peer: Send;
 
     /// A request is complete: answer it, or accept it as a WebSocket.
-    fn on_request(&mut self, request: &Request<'_>, remote: SocketAddr) -> Answer<Self::Peer>;
+    fn on_request(&mut self, request: &Request<'_>, arrival: Arrival) -> Answer<Self::Peer>;
 
     /// The opening handshake is done; what is sent now goes out right behind it.
     fn on_open(&mut self, peer: &mut Self::Peer, out: &mut Outgoing<'_>) {
@@ -46,6 +47,15 @@ pub trait Handler: Clone + Send + 'static {
     }
 }
 
+/// Whence and when a request came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Arrival {
+    /// The other end of the connection.
+    pub remote: SocketAddr,
+    /// The time on the wall, which is what tokens are dated by: whole seconds since the beginning of 1970.
+    pub unix_seconds: u64,
+}
+
 /// What a handler makes of a request.
 #[derive(Debug)]
 pub enum Answer<P> {
@@ -64,6 +74,8 @@ pub struct Upgrade<P> {
     pub handshake: Handshake,
     /// What the application remembers of the connection.
     pub peer: P,
+    /// After how long it is closed with 1008, because its credential ends then; `None` if it does not.
+    pub expires_after: Option<Duration>,
     /// If another socket may go on with the session: how its messages are numbered, and the secret for that.
     pub recovery: Option<(Numbering, RecoveryToken)>,
 }

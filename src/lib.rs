@@ -51,10 +51,8 @@
 //! # An echo server
 //!
 //! ```no_run
-//! use std::net::SocketAddr;
-//!
-//! use switchboard::config::Config;
-//! use switchboard::handler::{Answer, Handler, Outgoing, Upgrade};
+//! //! use switchboard::config::Config;
+//! use switchboard::handler::{Answer, Arrival, Handler, Outgoing, Upgrade};
 //! use switchboard::http::{Handshake, Request, Response};
 //! use switchboard::proto::Message;
 //! use switchboard::server::Server;
@@ -65,9 +63,9 @@
 //! impl Handler for Echo {
 //!     type Peer = ();
 //!
-//!     fn on_request(&mut self, request: &Request<'_>, _remote: SocketAddr) -> Answer<()> {
+//!     fn on_request(&mut self, request: &Request<'_>, _arrival: Arrival) -> Answer<()> {
 //!         match Handshake::accept(request) {
-//!             Ok(handshake) => Answer::Upgrade(Upgrade { handshake, peer: (), recovery: None }),
+//!             Ok(handshake) => Answer::Upgrade(Upgrade { handshake, peer: (), expires_after: None, recovery: None }),
 //!             Err(error) => Answer::Respond(Response::refusal(error)),
 //!         }
 //!     }

@@ -13,10 +13,10 @@ const LAYERS: &[(&str, &str)] = &[
     ("http", ""),
     ("delivery", ""),
     ("clock", ""),
+    ("replay", "proto delivery"),
     ("config", "proto http replay"),
     ("registry", "delivery"),
     ("outbox", "proto clock"),
-    ("replay", "proto delivery"),
     ("session", "proto http outbox clock config"),
     ("handler", "proto http delivery"),
     ("endpoints", "proto http delivery config handler"),
@@ -54,7 +54,10 @@ macro_rules! confine {
 
 confine! {
     mio_is_named_below_server_only: &["mio", "signal_hook_mio"] => &["src/server/"];
-    heads_and_accept_keys_are_computed_below_http_only: &["httparse", "sha1", "base64"] => &["src/http/"];
+    heads_and_accept_keys_are_computed_below_http_only: &["httparse", "sha1"] => &["src/http/"];
+    base64_is_for_accept_keys_and_binary_payloads:
+        &["base64"] => &["src/http/", "src/endpoints/pubsub/payload.rs"];
+    tokens_are_judged_in_one_place: &["jsonwebtoken"] => &["src/endpoints/credential.rs"];
     the_logger_is_chosen_in_main_only: &["simple_logger"] => &["src/main.rs"];
     sockets_are_opened_with_the_world_only:
         &["TcpStream", "TcpListener", "UdpSocket", "UnixStream", "UnixListener", "ToSocketAddrs"] => WITH_THE_WORLD;

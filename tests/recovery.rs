@@ -10,7 +10,7 @@ use peer::{Frame, Peer, opcode};
 use proptest::prelude::*;
 use switchboard::config::Config;
 use switchboard::delivery::{GroupName, Numbering, Recipients, RecoveryToken, SessionId};
-use switchboard::handler::{Answer, Handler, Outgoing, Recover, Upgrade};
+use switchboard::handler::{Answer, Arrival, Handler, Outgoing, Recover, Upgrade};
 use switchboard::http::{Handshake, HttpError, Request, Response};
 use switchboard::proto::{CloseCode, Message, OpCode};
 use switchboard::server::{Server, Stopper};
@@ -35,7 +35,7 @@ fn everyone() -> GroupName {
 impl Handler for Room {
     type Peer = ();
 
-    fn on_request(&mut self, request: &Request<'_>, _remote: SocketAddr) -> Answer<()> {
+    fn on_request(&mut self, request: &Request<'_>, _arrival: Arrival) -> Answer<()> {
         let Ok(handshake) = Handshake::accept(request) else {
             return Answer::Respond(Response::refusal(HttpError::NotFound));
         };
@@ -48,6 +48,7 @@ impl Handler for Room {
             None => Answer::Upgrade(Upgrade {
                 handshake,
                 peer: (),
+                expires_after: None,
                 recovery: (request.path() == "/recoverable").then_some((NUMBERING, TOKEN)),
             }),
             Some(bits) => Answer::Recover(Recover {

@@ -12,7 +12,7 @@ use serde_json::value::RawValue;
 use switchboard::config::Config;
 use switchboard::delivery::SessionId;
 use switchboard::endpoints::{EndpointSettings, Endpoints, Peer};
-use switchboard::handler::{Answer, Handler, Outgoing, What, Wish};
+use switchboard::handler::{Answer, Arrival, Handler, Outgoing, What, Wish};
 use switchboard::http::RequestReader;
 use switchboard::proto::{EncodedFrame, FrameBuffer, FrameHeader, FrameRange, Message, Role};
 
@@ -101,7 +101,11 @@ fn open(endpoints: &mut Endpoints) -> Peer {
     let request = request
         .expect("the request is valid")
         .expect("the request is complete");
-    match endpoints.on_request(&request, SocketAddr::from((Ipv4Addr::LOCALHOST, 1))) {
+    let arrival = Arrival {
+        remote: SocketAddr::from((Ipv4Addr::LOCALHOST, 1)),
+        unix_seconds: 0,
+    };
+    match endpoints.on_request(&request, arrival) {
         Answer::Upgrade(upgrade) => upgrade.peer,
         answer => panic!("not upgraded: {answer:?}"),
     }

@@ -1,13 +1,16 @@
 //! `switchboard serve`: runs the server.
 
+use std::error::Error;
+use std::fs;
 use std::io::{self, Write};
 use std::net::SocketAddr;
+use std::path::PathBuf;
 
 use clap::Args;
 use clap::builder::{BoolishValueParser, PossibleValuesParser, TypedValueParser};
 use log::LevelFilter;
 use switchboard::config::Config;
-use switchboard::endpoints::{EndpointSettings, Endpoints};
+use switchboard::endpoints::{AccessKey, EndpointSettings, Endpoints, PublicUrl};
 use switchboard::http::OriginPolicy;
 use switchboard::server::Server;
 
@@ -31,6 +34,9 @@ pub(super) struct Serve {
     #[arg(long, value_parser = BoolishValueParser::new())]
     anonymous: bool,
 
+    #[command(flatten)]
+    credentials: Credentials,
+
     /// Web origin whose pages may connect besides our own, repeatable; * for all
     #[arg(long, value_name = "ORIGIN", value_delimiter = ',')]
     allow_origin: Vec<String>,
@@ -45,6 +51,48 @@ pub(super) struct Serve {
 
     #[command(flatten)]
     limits: Limits,
+}
+
+/// Who is let in.
+#[derive(Clone, Debug, Args)]
+struct Credentials {
+    /// Secret that tokens are signed with, repeatable; other users of this machine can read it here, so prefer a file
+    #[arg(long, value_name = "SECRET")]
+    access_key: Vec<AccessKey>,
+
+    /// File with such a secret, white space around it ignored
+    #[arg(long, value_name = "PATH")]
+    access_key_file: Option<PathBuf>,
+
+    /// Where clients find this server if that is not what their Host field says, repeatable
+    #[arg(long, value_name = "URL", value_delimiter = ',')]
+    public_url: Vec<PublicUrl>,
+
+    /// Close connections with 1008 when their token ends
+    #[arg(long, value_parser = BoolishValueParser::new())]
+    enforce_expiry: bool,
+}
+
+impl Credentials {
+    /// All access keys: those of the command line and the one of the file.
+    ///
+    /// # Errors
+    ///
+    /// The file cannot be read or has no secret in it.
+    fn access_keys(&self) -> Result<Vec<AccessKey>, Failure> {
+        let mut keys = self.access_key.clone();
+        if let Some(path) = &self.access_key_file {
+            let failure = |error: &dyn Error| {
+                Failure::Usage(format!("the access key file {}: {error}", path.display()))
+            };
+            let secret = fs::read_to_string(path).map_err(|error| failure(&error))?;
+            keys.push(secret.trim().parse().map_err(|error| failure(&error))?);
+        }
+        if keys.iter().any(AccessKey::is_short) {
+            log::warn!("an access key is shorter than 32 bytes, so it might be guessed");
+        }
+        Ok(keys)
+    }
 }
 
 impl Serve {
@@ -63,8 +111,9 @@ impl Serve {
         config
             .validate()
             .map_err(|error| Failure::Usage(error.to_string()))?;
-        self.check_exposure()?;
-        let endpoints = Endpoints::new(self.endpoint_settings(&config)?);
+        let settings = self.endpoint_settings(&config)?;
+        self.check_exposure(settings.access_keys.is_empty())?;
+        let endpoints = Endpoints::new(settings);
         log::info!("settings: {config:?}");
         let mut server = Server::bind(config, &endpoints).map_err(runtime)?;
         // Before the first line, because whoever reads that line may stop us at once.
@@ -91,19 +140,25 @@ impl Serve {
             log::warn!("pages of every web origin may connect");
         }
         Ok(EndpointSettings {
-            groups_per_connection_max: config.groups_per_connection_max,
-            group_name_bytes_max: config.group_name_bytes_max,
             offers_echo: !self.no_echo,
             origins,
+            access_keys: self.credentials.access_keys()?,
+            public_urls: self.credentials.public_url.clone(),
+            enforces_expiry: self.credentials.enforce_expiry,
+            ..EndpointSettings::from(config)
         })
     }
 
     /// Without an access key whoever can connect is served, so that must be this machine or somebody's decision.
-    fn check_exposure(&self) -> Result<(), Failure> {
+    fn check_exposure(&self, has_no_key: bool) -> Result<(), Failure> {
         let is_loopback = |addr: &&SocketAddr| addr.ip().to_canonical().is_loopback();
         let Some(exposed) = self.listen.iter().find(|addr| !is_loopback(addr)) else {
             return Ok(());
         };
+        if !has_no_key {
+            log::warn!("{exposed} is served without encryption: tokens can be read on the way");
+            return Ok(());
+        }
         if !self.anonymous {
             return Err(Failure::Usage(format!(
                 "{exposed} can be reached by other machines and there is no access key: \
@@ -134,6 +189,6 @@ fn log_level_parser() -> impl TypedValueParser<Value = LevelFilter> {
         .try_map(|name| name.parse::<LevelFilter>())
 }
 
-fn runtime(error: impl std::error::Error) -> Failure {
+fn runtime(error: impl Error) -> Failure {
     Failure::Runtime(error.to_string())
 }

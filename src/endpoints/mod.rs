@@ -4,13 +4,17 @@
 //! |---|---|---|
 //! | `/` | GET, HEAD | a page that says what this server is |
 //! | `/healthz` | GET, HEAD | `ok` while the process lives |
-//! | `/ws` | WebSocket | the JSON protocol on the hub `default`; `?userId=` names the client |
+//! | `/ws` | WebSocket | the JSON protocol on the hub `default` |
+//! | `/client/hubs/{hub}`, `/client/?hub={hub}` | WebSocket | the JSON protocol on a hub; payloads alone without its subprotocol |
 //! | `/relay/{group}` | WebSocket | messages as they are to the others of a group; `?echo=true`: to the sender as well |
 //! | `/echo` | WebSocket | every message back, unless switched off |
 //!
 //! A request is judged in one order, and the first fault answers: path (404), method (405), upgrade and subprotocols
-//! (426, 400), origin (403, 400), right to be here (without an access key everybody has it), name of the client (400).
+//! (426, 400), origin (403, 400), token (401, 400), what it gives a right to (403).
+//!
+//! Without an access key nobody needs a token, everybody may do everything, and `?userId=` names a client of a hub.
 
+mod credential;
 mod echo;
 mod page;
 mod pubsub;
@@ -19,13 +23,15 @@ mod recorder;
 mod relay;
 mod route;
 
-use std::net::SocketAddr;
+use std::time::Duration;
 
 use crate::config::Config;
-use crate::handler::{Answer, Handler, Outgoing, Receipt, Upgrade};
+use crate::handler::{Answer, Arrival, Handler, Outgoing, Receipt, Upgrade};
 use crate::http::{Handshake, HttpError, OriginPolicy, Request, Response};
 use crate::proto::Message;
-use pubsub::{Client, ConnectionIds, Hub, HubLimits, UserId};
+use credential::Gate;
+pub use credential::{AccessKey, CredentialError, PublicUrl};
+use pubsub::{Client, ConnectionIds, Grant, HubLimits, HubName, Hubs, Speech};
 use relay::RelayPeer;
 use route::{Endpoint, Route};
 
@@ -40,6 +46,15 @@ pub struct EndpointSettings {
     pub offers_echo: bool,
     /// Which web pages may connect; by default those of the same origin.
     pub origins: OriginPolicy,
+    /// Length of a payload as JSON, in bytes, where a client or service does not write that itself; default 1 MiB, the
+    /// limit of a message.
+    pub payload_bytes_max: usize,
+    /// What tokens are signed with, any of them; by default there are none, and nobody needs a token.
+    pub access_keys: Vec<AccessKey>,
+    /// Where else than their Host field says clients find this server; by default nowhere.
+    pub public_urls: Vec<PublicUrl>,
+    /// Whether a connection ends when its token does; default false, for a token lets in and no more.
+    pub enforces_expiry: bool,
 }
 
 impl From<&Config> for EndpointSettings {
@@ -50,6 +65,11 @@ impl From<&Config> for EndpointSettings {
             group_name_bytes_max: config.group_name_bytes_max,
             offers_echo: true,
             origins: OriginPolicy::default(),
+            payload_bytes_max: usize::try_from(config.message.message_bytes_max)
+                .unwrap_or(usize::MAX),
+            access_keys: Vec::new(),
+            public_urls: Vec::new(),
+            enforces_expiry: false,
         }
     }
 }
@@ -65,8 +85,12 @@ impl Default for EndpointSettings {
 pub struct Endpoints {
     /// What they were made with.
     settings: EndpointSettings,
-    /// The hub of `/ws`.
-    hub: Hub,
+    /// Who is let in.
+    gate: Gate,
+    /// The hub that was asked for last: whoever comes next will want the same one, and can share its name.
+    last_hub: HubName,
+    /// The rules of all hubs.
+    hubs: Hubs,
 }
 
 /// What is remembered of one WebSocket; small, because a server has many that do little.
@@ -80,7 +104,7 @@ enum PeerKind {
     Echo,
     /// `/relay/{group}`
     Relay(RelayPeer),
-    /// `/ws`
+    /// `/ws` and `/client/…`
     PubSub(Box<Client>),
 }
 
@@ -88,13 +112,6 @@ const _: () = assert!(
     size_of::<Peer>() <= 24,
     "every connection has a peer, however little it does"
 );
-
-/// Who opens a WebSocket, as far as it is known.
-#[derive(Debug)]
-struct Identity {
-    /// Its name; only clients of a hub have one.
-    user: Option<UserId>,
-}
 
 impl Endpoints {
     /// Endpoints with these settings.
@@ -106,15 +123,23 @@ impl Endpoints {
         let limits = HubLimits {
             groups_per_connection_max: settings.groups_per_connection_max,
             group_name_bytes_max: settings.group_name_bytes_max,
+            payload_bytes_max: settings.payload_bytes_max,
         };
+        let gate = Gate::new(settings.access_keys.clone(), settings.public_urls.clone());
         Self {
             settings,
-            hub: Hub::new(HUB, limits, ConnectionIds::new()),
+            gate,
+            last_hub: HubName::of_default(),
+            hubs: Hubs::new(limits, ConnectionIds::new()),
         }
     }
 
     /// Answers a request: the one function that owns the order of judging.
-    fn answer(&self, request: &Request<'_>) -> Result<Answer<Peer>, HttpError> {
+    fn answer(
+        &mut self,
+        request: &Request<'_>,
+        arrival: Arrival,
+    ) -> Result<Answer<Peer>, HttpError> {
         let route = Route::find(request, &self.settings)?;
         let allow = route.allow();
         if !allow.split(", ").any(|method| method == request.method()) {
@@ -122,61 +147,85 @@ impl Endpoints {
         }
         match route {
             Route::Page(page) => Ok(Answer::Respond(page.response())),
-            Route::Socket(endpoint) => self.upgrade(&endpoint, request),
+            Route::Socket(endpoint) => self.upgrade(endpoint, request, arrival),
         }
     }
 
     /// Accepts a WebSocket, or says why not.
     fn upgrade(
-        &self,
-        endpoint: &Endpoint<'_>,
+        &mut self,
+        endpoint: Endpoint<'_>,
         request: &Request<'_>,
+        arrival: Arrival,
     ) -> Result<Answer<Peer>, HttpError> {
         let handshake =
             Handshake::accept(request)?.choose_subprotocol(request, endpoint.subprotocols())?;
         self.settings.origins.judge(request)?;
-        let identity = self.authorise(endpoint, request)?;
+        let speech = endpoint.speech(request, handshake.subprotocol())?;
+        let grant = self.authorise(&endpoint, &speech, request, arrival)?;
+        let expires_after = grant
+            .seconds_left
+            .filter(|_| self.settings.enforces_expiry)
+            .map(Duration::from_secs);
         let peer = match endpoint {
             Endpoint::Echo => PeerKind::Echo,
             Endpoint::Relay(group) => {
                 let has_echo = request
                     .query_value("echo")
                     .is_some_and(|value| value == "true");
-                PeerKind::Relay(RelayPeer::new(group, has_echo))
+                PeerKind::Relay(RelayPeer::new(&group, has_echo))
             }
-            Endpoint::PubSub => PeerKind::PubSub(Box::new(Client::new(identity.user))),
+            Endpoint::Default => self.client(HubName::of_default(), speech, grant),
+            Endpoint::Hub(hub) => self.client(hub, speech, grant),
         };
         Ok(Answer::Upgrade(Upgrade {
             handshake,
             peer: Peer(peer),
+            expires_after,
             recovery: None,
         }))
     }
 
-    /// Says who opens a WebSocket, and whether it may: every endpoint passes here.
-    ///
-    /// Without an access key everybody may, and a client of a hub is whoever it says it is.
+    /// Says who opens a WebSocket and what it may do there: every endpoint passes here.
     fn authorise(
         &self,
         endpoint: &Endpoint<'_>,
+        speech: &Speech,
         request: &Request<'_>,
-    ) -> Result<Identity, HttpError> {
-        let user = match endpoint {
-            Endpoint::Echo | Endpoint::Relay(_) => None,
-            Endpoint::PubSub => request
-                .query_value("userId")
-                .map(|name| UserId::new(&name).ok_or(HttpError::MalformedTarget))
-                .transpose()?,
+        arrival: Arrival,
+    ) -> Result<Grant, HttpError> {
+        let grant = if self.gate.has_no_key() {
+            Grant::without_token(request)?
+        } else {
+            let is_meant = |path: &str| endpoint.accepts_token_for(path);
+            Grant::from_token(&self.gate, request, arrival.unix_seconds, is_meant)?
         };
-        Ok(Identity { user })
+        let rights = &grant.rights;
+        let is_entitled = match (endpoint, speech) {
+            (Endpoint::Relay(group), _) => rights.may_join(group) && rights.may_send(group),
+            (Endpoint::Hub(_), Speech::Plain(Some(group))) => rights.may_send(group),
+            (Endpoint::Echo | Endpoint::Default | Endpoint::Hub(_), _) => true,
+        };
+        is_entitled.then_some(grant).ok_or(HttpError::NotEntitled)
+    }
+
+    /// A client of `hub`.
+    fn client(&mut self, hub: HubName, speech: Speech, grant: Grant) -> PeerKind {
+        if self.last_hub != hub {
+            self.last_hub = hub;
+        }
+        let hub = self.last_hub.clone();
+        let mut client = Client::new(hub, grant.user, grant.rights, speech);
+        self.hubs.admit_to(&mut client, &grant.groups);
+        PeerKind::PubSub(Box::new(client))
     }
 }
 
 impl Handler for Endpoints {
     type Peer = Peer;
 
-    fn on_request(&mut self, request: &Request<'_>, _remote: SocketAddr) -> Answer<Peer> {
-        self.answer(request)
+    fn on_request(&mut self, request: &Request<'_>, arrival: Arrival) -> Answer<Peer> {
+        self.answer(request, arrival)
             .unwrap_or_else(|error| Answer::Respond(Response::refusal(error)))
     }
 
@@ -184,7 +233,7 @@ impl Handler for Endpoints {
         match &peer.0 {
             PeerKind::Echo => {}
             PeerKind::Relay(relay) => relay.on_open(out),
-            PeerKind::PubSub(client) => self.hub.on_open(client, out),
+            PeerKind::PubSub(client) => self.hubs.on_open(client, out),
         }
     }
 
@@ -192,35 +241,44 @@ impl Handler for Endpoints {
         match &mut peer.0 {
             PeerKind::Echo => echo::on_message(message, out),
             PeerKind::Relay(relay) => relay.on_message(message, out),
-            PeerKind::PubSub(client) => self.hub.on_message(client, message, out),
+            PeerKind::PubSub(client) => self.hubs.on_message(client, message, out),
         }
     }
 
     fn on_receipt(&mut self, peer: &mut Peer, receipt: Receipt, out: &mut Outgoing<'_>) {
         // Only deliveries of a hub ask for receipts.
         if let PeerKind::PubSub(client) = &mut peer.0 {
-            self.hub.on_receipt(client, receipt, out);
+            self.hubs.on_receipt(client, receipt, out);
+        }
+    }
+
+    fn on_close(&mut self, peer: Peer, _out: &mut Outgoing<'_>) {
+        if let PeerKind::PubSub(client) = &peer.0 {
+            self.hubs.on_close(client);
         }
     }
 }
 
-/// The hub of `/ws`.
-const HUB: &str = "default";
-
 #[cfg(test)]
 mod tests {
+    use super::credential::tests::{NOW, SECRET, token};
     use super::recorder::{Recorder, request};
     use super::{EndpointSettings, Endpoints, Peer};
-    use crate::handler::{Answer, Handler, Upgrade};
+    use crate::handler::{Answer, Arrival, Handler, Upgrade};
     use crate::http::{Handshake, Response};
     use crate::proto::Message;
+    use serde_json::json;
     use std::net::{Ipv4Addr, SocketAddr};
 
     const UPGRADE: &str = "Upgrade: websocket\nConnection: Upgrade\nSec-WebSocket-Version: 13\n\
         Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==";
 
     fn answer(endpoints: &mut Endpoints, lines: &str) -> Answer<Peer> {
-        endpoints.on_request(&request(lines), SocketAddr::from((Ipv4Addr::LOCALHOST, 1)))
+        let arrival = Arrival {
+            remote: SocketAddr::from((Ipv4Addr::LOCALHOST, 1)),
+            unix_seconds: NOW,
+        };
+        endpoints.on_request(&request(lines), arrival)
     }
 
     /// The answer to a request that is no upgrade, or a refused one.
@@ -404,6 +462,141 @@ mod tests {
             recorder.take();
             endpoints.on_message(&mut peer, Message::Text(message), &mut recorder.out());
             assert_eq!(recorder.take(), [expected]);
+        }
+    }
+
+    /// Endpoints with an access key.
+    fn guarded() -> Endpoints {
+        Endpoints::new(EndpointSettings {
+            access_keys: vec![SECRET.parse().unwrap()],
+            enforces_expiry: true,
+            ..EndpointSettings::default()
+        })
+    }
+
+    /// The target `path` with a token for `aud` and these roles.
+    fn with_token(path: &str, aud: &str, roles: &[&str]) -> String {
+        let claims =
+            json!({"aud": format!("http://localhost{aud}"), "exp": NOW + 60, "role": roles});
+        format!("{path}?access_token={}", token(&claims))
+    }
+
+    fn status(endpoints: &mut Endpoints, target: &str) -> u16 {
+        match answer(endpoints, &format!("GET {target} HTTP/1.1\n{UPGRADE}")) {
+            Answer::Respond(response) => response.status(),
+            _ => 101,
+        }
+    }
+
+    const JOIN: &str = "webpubsub.joinLeaveGroup.room";
+    const SEND: &str = "webpubsub.sendToGroup.room";
+
+    #[test]
+    fn ac_06_with_an_access_key_every_websocket_path_needs_a_token() {
+        let endpoints = &mut guarded();
+        for (path, aud) in [
+            ("/ws", "/ws"),
+            ("/ws", "/client/hubs/default"),
+            ("/echo", "/client/hubs/chat"),
+            ("/client/hubs/chat", "/client/hubs/chat"),
+        ] {
+            assert_eq!(status(endpoints, path), 401, "{path}");
+            assert_eq!(
+                status(endpoints, &format!("{path}?access_token=x.y.z")),
+                401
+            );
+            assert_eq!(
+                status(endpoints, &with_token(path, "/client/hubs/no", &[])),
+                401 - 300 * u16::from(path == "/echo")
+            );
+            assert_eq!(
+                status(endpoints, &with_token(path, aud, &[])),
+                101,
+                "{path}"
+            );
+        }
+        assert_eq!(status(endpoints, "/healthz"), 200);
+    }
+
+    #[test]
+    fn ac_06_a_relayed_group_needs_the_role_to_join_and_the_one_to_send() {
+        let endpoints = &mut guarded();
+        let mut judge = |path: &str, roles: &[&str]| {
+            status(endpoints, &with_token(path, "/client/hubs/default", roles))
+        };
+        assert_eq!(judge("/relay/room", &[]), 403);
+        assert_eq!(judge("/relay/room", &[JOIN]), 403);
+        assert_eq!(judge("/relay/room", &[SEND]), 403);
+        assert_eq!(judge("/relay/room", &[JOIN, SEND]), 101);
+        assert_eq!(judge("/relay/other", &[JOIN, SEND]), 403);
+        let plain = "/client/hubs/default?webpubsub_mode=sendToGroup&group=room";
+        let mut judge = |roles: &[&str]| {
+            let target = with_token("", "/client/hubs/default", roles).replace('?', "&");
+            status(endpoints, &format!("{plain}{target}"))
+        };
+        assert_eq!(judge(&[JOIN]), 403);
+        assert_eq!(judge(&[SEND]), 101);
+    }
+
+    #[test]
+    fn ac_03_no_token_and_a_wrong_one_get_the_same_answer() {
+        let endpoints = &mut guarded();
+        let mut refusal =
+            |target: &str| match answer(endpoints, &format!("GET {target} HTTP/1.1\n{UPGRADE}")) {
+                Answer::Respond(response) => {
+                    String::from_utf8(response.encode(false, true)).unwrap()
+                }
+                _ => panic!("upgraded"),
+            };
+        let nothing = refusal("/ws");
+        assert!(
+            nothing.contains("\r\nWWW-Authenticate: Bearer\r\n"),
+            "{nothing}"
+        );
+        assert_eq!(refusal("/ws?access_token=SECRETx"), nothing);
+        assert_eq!(refusal(&with_token("/ws", "/echo", &[])), nothing);
+    }
+
+    #[test]
+    fn ac_08_the_end_of_the_token_is_the_end_of_the_connection_if_that_is_wished() {
+        for (enforces_expiry, expected) in [(true, Some(60)), (false, None)] {
+            let mut endpoints = Endpoints::new(EndpointSettings {
+                enforces_expiry,
+                ..guarded().settings
+            });
+            let target = with_token("/ws", "/ws", &[]);
+            let answer = answer(&mut endpoints, &format!("GET {target} HTTP/1.1\n{UPGRADE}"));
+            let Answer::Upgrade(Upgrade { expires_after, .. }) = answer else {
+                panic!("refused");
+            };
+            assert_eq!(expires_after.map(|time| time.as_secs()), expected);
+        }
+    }
+
+    #[test]
+    fn a_hub_speaks_json_to_those_who_agree_on_it_and_plainly_to_others() {
+        let mut endpoints = Endpoints::new(EndpointSettings::default());
+        let mut recorder = Recorder::new(0);
+        let json = "Sec-WebSocket-Protocol: json.webpubsub.azure.v1";
+        for (target, lines, first) in [
+            ("/client/hubs/Chat?userId=bob", json, r#"join "chat/@all""#),
+            ("/client/hubs/chat", "", r#"join "chat:plain/@all""#),
+            ("/client/?hub=chat", "", r#"join "chat:plain/@all""#),
+            ("/ws", "", r#"join "default/@all""#),
+        ] {
+            let (_, mut peer) = upgrade(&mut endpoints, target, lines);
+            endpoints.on_open(&mut peer, &mut recorder.out());
+            assert_eq!(recorder.take()[0], first, "{target}");
+        }
+        for query in [
+            "webpubsub_mode=x",
+            "webpubsub_mode=sendToGroup",
+            "webpubsub_mode=sendToGroup&group=+",
+        ] {
+            assert_eq!(
+                status(&mut endpoints, &format!("/client/hubs/chat?{query}")),
+                400
+            );
         }
     }
 }

@@ -2,8 +2,9 @@
 
 use std::borrow::Cow;
 
+use super::EndpointSettings;
 use super::page::Page;
-use super::{EndpointSettings, pubsub};
+use super::pubsub::{self, HubName, Speech};
 use crate::http::{HttpError, Request};
 
 /// What is at a path.
@@ -22,8 +23,10 @@ pub(super) enum Endpoint<'a> {
     Echo,
     /// `/relay/{group}`, with the name of the group, decoded.
     Relay(Cow<'a, str>),
-    /// `/ws`
-    PubSub,
+    /// `/ws`: the hub for everyone, always in the JSON protocol.
+    Default,
+    /// `/client/hubs/{hub}` and `/client/?hub={hub}`: a hub, in the JSON protocol if that is agreed on.
+    Hub(HubName),
 }
 
 impl<'a> Route<'a> {
@@ -43,10 +46,21 @@ impl<'a> Route<'a> {
         match request.path() {
             "/" => Ok(Self::Page(Page::Front)),
             "/healthz" => Ok(Self::Page(Page::Health)),
-            "/ws" => Ok(Self::Socket(Endpoint::PubSub)),
+            "/ws" => Ok(Self::Socket(Endpoint::Default)),
+            "/client" | "/client/" => {
+                let hub = request.query_value("hub").ok_or(HttpError::NotFound)?;
+                Ok(Self::Socket(Endpoint::hub(&hub)?))
+            }
+            path if path.starts_with("/client/hubs/") => {
+                let hub = only_segment_behind(2, request)?;
+                Ok(Self::Socket(Endpoint::hub(&hub)?))
+            }
             "/echo" if settings.offers_echo => Ok(Self::Socket(Endpoint::Echo)),
             path if path.starts_with("/relay/") => {
-                let group = relay_group(request, settings.group_name_bytes_max)?;
+                let group = only_segment_behind(1, request)?;
+                if group.trim().is_empty() || group.len() > settings.group_name_bytes_max {
+                    return Err(HttpError::NotFound);
+                }
                 Ok(Self::Socket(Endpoint::Relay(group)))
             }
             _ => Err(HttpError::NotFound),
@@ -63,26 +77,72 @@ impl<'a> Route<'a> {
 }
 
 impl Endpoint<'_> {
+    /// The endpoint of the hub `name`.
+    fn hub(name: &str) -> Result<Self, HttpError> {
+        HubName::new(name).map(Self::Hub).ok_or(HttpError::NotFound)
+    }
+
     /// The subprotocols that are spoken there; none has to be agreed on.
     pub(super) fn subprotocols(&self) -> &'static [&'static str] {
         match self {
             Self::Echo | Self::Relay(_) => &[],
-            Self::PubSub => &[pubsub::SUBPROTOCOL],
+            Self::Default | Self::Hub(_) => &[pubsub::SUBPROTOCOL],
+        }
+    }
+
+    /// Whether a token that was issued for `path` is good here. Paths of tokens are compared decoded, without case.
+    ///
+    /// A token for a hub is good for that hub alone, except that `/echo`, where nobody meets anybody, takes all of them.
+    /// Relayed groups are in no hub; theirs is the token of the hub for everyone.
+    pub(super) fn accepts_token_for(&self, path: &str) -> bool {
+        let path = percent_encoding::percent_decode_str(path).decode_utf8_lossy();
+        let path = path.to_ascii_lowercase();
+        let hub = path.strip_prefix("/client/hubs/").and_then(HubName::new);
+        let is_for_everyone = || hub == Some(HubName::of_default());
+        match self {
+            Self::Echo => path == "/echo" || hub.is_some(),
+            Self::Relay(group) => {
+                let own = path.strip_prefix("/relay/");
+                own.is_some_and(|own| own == group.to_ascii_lowercase()) || is_for_everyone()
+            }
+            Self::Default => path == "/ws" || is_for_everyone(),
+            Self::Hub(own) => hub.as_ref() == Some(own),
+        }
+    }
+
+    /// How a client of the hub is spoken to that has agreed on `subprotocol`.
+    ///
+    /// # Errors
+    ///
+    /// [`HttpError::MalformedTarget`] if what it says is to go to a group that it does not name.
+    pub(super) fn speech(
+        &self,
+        request: &Request<'_>,
+        subprotocol: Option<&str>,
+    ) -> Result<Speech, HttpError> {
+        if matches!(self, Self::Default) || subprotocol.is_some() {
+            return Ok(Speech::Json);
+        }
+        match request.query_value("webpubsub_mode").as_deref() {
+            None | Some("sendEvent") => Ok(Speech::Plain(None)),
+            Some("sendToGroup") => {
+                let group = request.query_value("group");
+                let group = group.filter(|group| !group.trim().is_empty());
+                let group = group.ok_or(HttpError::MalformedTarget)?;
+                Ok(Speech::Plain(Some(group.into())))
+            }
+            Some(_) => Err(HttpError::MalformedTarget),
         }
     }
 }
 
-/// The name of the group in a path `/relay/{group}`, decoded.
-fn relay_group<'a>(request: &Request<'a>, len_max: usize) -> Result<Cow<'a, str>, HttpError> {
-    let mut segments = request.path_segments().skip(1);
-    let (Some(group), None) = (segments.next(), segments.next()) else {
-        return Err(HttpError::NotFound);
-    };
-    let group = group?;
-    if group.trim().is_empty() || group.len() > len_max {
-        return Err(HttpError::NotFound);
+/// The only segment of the path behind the first `count`, decoded.
+fn only_segment_behind<'a>(count: usize, request: &Request<'a>) -> Result<Cow<'a, str>, HttpError> {
+    let mut segments = request.path_segments().skip(count);
+    match (segments.next(), segments.next()) {
+        (Some(segment), None) => segment,
+        _ => Err(HttpError::NotFound),
     }
-    Ok(group)
 }
 
 #[cfg(test)]
@@ -90,6 +150,7 @@ mod tests {
     use super::{Endpoint, Route};
     use crate::endpoints::EndpointSettings;
     use crate::endpoints::page::Page;
+    use crate::endpoints::pubsub::HubName;
     use crate::endpoints::recorder::request;
     use crate::http::HttpError;
 
@@ -105,13 +166,74 @@ mod tests {
     fn every_path_leads_to_its_endpoint() {
         assert_eq!(find("/"), Ok(Route::Page(Page::Front)));
         assert_eq!(find("/healthz"), Ok(Route::Page(Page::Health)));
-        assert_eq!(find("/ws"), Ok(Route::Socket(Endpoint::PubSub)));
+        assert_eq!(find("/ws"), Ok(Route::Socket(Endpoint::Default)));
         assert_eq!(find("/echo"), Ok(Route::Socket(Endpoint::Echo)));
         assert_eq!(
             find("/relay/room"),
             Ok(Route::Socket(Endpoint::Relay("room".into())))
         );
-        assert_eq!(find("/ws?x=/echo"), Ok(Route::Socket(Endpoint::PubSub)));
+        assert_eq!(find("/ws?x=/echo"), Ok(Route::Socket(Endpoint::Default)));
+    }
+
+    #[test]
+    fn a_hub_is_named_by_path_or_query_in_any_case() {
+        let hub = |name| Ok(Route::Socket(Endpoint::Hub(HubName::new(name).unwrap())));
+        for path in [
+            "/client/hubs/chat",
+            "/client/hubs/Chat?x=1",
+            "/client/hubs/%63hat",
+            "/client/?hub=CHAT",
+            "/client?a=b&hub=chat",
+        ] {
+            assert_eq!(find(path), hub("chat"), "{path}");
+        }
+        for path in [
+            "/client",
+            "/client/",
+            "/client/?hub=",
+            "/client/?hub=1",
+            "/client/hubs",
+            "/client/hubs/",
+            "/client/hubs/1a",
+            "/client/hubs/a%2Fb",
+            "/client/hubs/chat/",
+            "/client/chat",
+            "/Client/hubs/chat",
+        ] {
+            assert_eq!(find(path), Err(HttpError::NotFound), "{path}");
+        }
+    }
+
+    #[test]
+    fn ac_04_a_token_is_good_for_its_own_hub_and_for_what_is_no_hub() {
+        let hub = |name| Endpoint::Hub(HubName::new(name).unwrap());
+        let relay = |name: &'static str| Endpoint::Relay(name.into());
+        for (endpoint, path, is_good) in [
+            (hub("chat"), "/client/hubs/chat", true),
+            (hub("chat"), "/CLIENT/hubs/Chat", true),
+            (hub("a[1]"), "/client/hubs/a%5B1%5D", true),
+            (hub("chat"), "/client/hubs/default", false),
+            (hub("chat"), "/client/hubs/chat/", false),
+            (hub("chat"), "/client/hubs/chat?x=1", false),
+            (hub("chat"), "/api/hubs/chat", false),
+            (hub("chat"), "", false),
+            (Endpoint::Default, "/ws", true),
+            (Endpoint::Default, "/client/hubs/default", true),
+            (Endpoint::Default, "/client/hubs/chat", false),
+            (Endpoint::Echo, "/echo", true),
+            (Endpoint::Echo, "/client/hubs/chat", true),
+            (Endpoint::Echo, "/ws", false),
+            (relay("a b"), "/relay/a%20b", true),
+            (relay("a"), "/client/hubs/default", true),
+            (relay("a"), "/client/hubs/a", false),
+            (relay("a"), "/relay/b", false),
+        ] {
+            assert_eq!(
+                endpoint.accepts_token_for(path),
+                is_good,
+                "{endpoint:?} {path}"
+            );
+        }
     }
 
     #[test]

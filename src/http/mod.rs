@@ -32,6 +32,7 @@ mod request;
 mod response;
 mod scan;
 mod upgrade;
+mod url;
 
 pub use error::HttpError;
 pub use origin::{OriginEntryError, OriginPolicy};
@@ -39,3 +40,4 @@ pub use reader::{HttpLimits, RequestReader};
 pub use request::Request;
 pub use response::Response;
 pub use upgrade::Handshake;
+pub use url::WebUrl;

@@ -186,7 +186,7 @@ impl HostPattern {
 
 /// An origin with a host (RFC 6454 6.2).
 #[derive(Clone, Copy, Debug)]
-struct Origin<'a> {
+pub(super) struct Origin<'a> {
     /// As written.
     scheme: &'a str,
     /// Host and port.
@@ -195,7 +195,7 @@ struct Origin<'a> {
 
 impl<'a> Origin<'a> {
     /// Reads `scheme://host[:port]` and nothing around it.
-    fn parse(text: &'a str) -> Option<Self> {
+    pub(super) fn parse(text: &'a str) -> Option<Self> {
         let (scheme, authority) = text.split_once("://")?;
         let is_scheme = scheme.starts_with(|first: char| first.is_ascii_alphabetic())
             && scheme
@@ -216,12 +216,23 @@ impl<'a> Origin<'a> {
     }
 
     /// Whether pages of this origin are served at `host`, over http or https.
-    fn is_at(&self, host: &str) -> bool {
-        let is_web =
-            self.scheme.eq_ignore_ascii_case("http") || self.scheme.eq_ignore_ascii_case("https");
-        is_web
+    pub(super) fn is_at(&self, host: &str) -> bool {
+        self.is_web()
             && Authority::parse(host)
                 .is_some_and(|host| self.authority.is_same(&host, default_port(self.scheme)))
+    }
+
+    /// Whether both have the same host and, defaults filled in, the same port, whatever their schemes.
+    pub(super) fn is_same_place(&self, other: &Self) -> bool {
+        self.authority
+            .host
+            .eq_ignore_ascii_case(other.authority.host)
+            && self.port() == other.port()
+    }
+
+    /// Whether the scheme is http or https.
+    pub(super) fn is_web(&self) -> bool {
+        default_port(self.scheme).is_some()
     }
 }
 

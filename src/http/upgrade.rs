@@ -152,7 +152,7 @@ fn judge_version(request: &Request<'_>) -> Result<(), HttpError> {
         .ok_or(HttpError::MalformedVersion)?;
     let is_number = match version {
         [b'0'..=b'9'] | [b'1'..=b'9', b'0'..=b'9'] => true,
-        [b'1'..=b'9', b'0'..=b'9', b'0'..=b'9'] => version <= b"255",
+        [b'1'..=b'9', b'0'..=b'9', b'0'..=b'9'] => version <= b"255".as_slice(),
         _ => false,
     };
     match version {

@@ -4,7 +4,7 @@ use std::io::{self, Read};
 use std::net::{Shutdown, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use mio::net::TcpStream;
 
@@ -14,11 +14,11 @@ use super::timers::Tick;
 use crate::clock::Moment;
 use crate::config::Config;
 use crate::delivery::SessionId;
-use crate::handler::{Answer, Handler, Receipt, Recover, Upgrade};
+use crate::handler::{Answer, Arrival, Handler, Receipt, Recover, Upgrade};
 use crate::http::{HttpError, Response};
 use crate::outbox::{Flushed, Outbox, Overflow};
 use crate::proto::{CloseFrame, EncodedFrame};
-use crate::replay::ReplayBudget;
+use crate::replay::{Replay, ReplayBudget};
 use crate::session::{Cause, Event, Session};
 
 /// A peer: its socket, where it is in its life, what it is owed, and what the application knows of it.
@@ -174,7 +174,11 @@ impl<P> Connection<P> {
                     let answer = if now.is_draining() || self.is_surplus {
                         Answer::Respond(Response::refusal(HttpError::Unavailable))
                     } else {
-                        application.handler.on_request(&request, self.remote)
+                        let arrival = Arrival {
+                            remote: self.remote,
+                            unix_seconds: unix_seconds(),
+                        };
+                        application.handler.on_request(&request, arrival)
                     };
                     if let Answer::Recover(recover) = answer {
                         return Some(Box::new((recover, input.to_vec())));
@@ -202,14 +206,18 @@ impl<P> Connection<P> {
             Answer::Upgrade(Upgrade {
                 handshake,
                 peer,
+                expires_after,
                 recovery,
             }) => {
+                let expires_at = expires_after.map_or(Moment::NEVER, |time| now.moment + time);
                 self.recovery = recovery.map(|(numbering, token)| {
-                    Box::new(Recovery::new(numbering, token, now.replay_budget.clone()))
+                    let replay = Replay::new(numbering, token, now.replay_budget.clone());
+                    Box::new(Recovery::new(replay, expires_at))
                 });
                 let first_ping = first_ping_after(id, now.config.ping_interval);
                 self.session
                     .open(&handshake, first_ping, now.moment, &mut self.outbox);
+                self.session.expire_at(expires_at);
                 let (handler, mut out) = application.for_session(id);
                 handler.on_open(self.peer.insert(peer), &mut out);
             }
@@ -378,4 +386,11 @@ pub(super) fn first_ping_after(id: SessionId, interval: Duration) -> Duration {
     const PARTS: u32 = 20;
     let spread = f64::from(id.slot().wrapping_mul(GOLDEN)) / f64::from(u32::MAX);
     interval / PARTS + (interval - interval / PARTS).mul_f64(spread)
+}
+
+/// The time on the wall; a clock before 1970 shows 0, at which no token counts as begun.
+fn unix_seconds() -> u64 {
+    SystemTime::now()
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .map_or(0, |time| time.as_secs())
 }

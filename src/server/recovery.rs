@@ -21,7 +21,7 @@ use crate::delivery::{Numbering, RecoveryToken, SessionId};
 use crate::handler::{Handler, Recover};
 use crate::outbox::Overflow;
 use crate::proto::{CloseCode, CloseFrame, EncodedFrame, FrameHeader, Role};
-use crate::replay::{Replay, ReplayBudget};
+use crate::replay::Replay;
 use crate::session::{Cause, Session};
 
 /// A socket on its way to the session that it recovers.
@@ -40,13 +40,16 @@ pub(super) struct Recovery {
     replay: Replay,
     /// Set while there is no socket: when the connection ends if none comes.
     lost_until: Option<Moment>,
+    /// When its credential ends, whatever socket it has then.
+    expires_at: Moment,
 }
 
 impl Recovery {
-    pub(super) fn new(numbering: Numbering, token: RecoveryToken, budget: ReplayBudget) -> Self {
+    pub(super) fn new(replay: Replay, expires_at: Moment) -> Self {
         Self {
-            replay: Replay::new(numbering, token, budget),
+            replay,
             lost_until: None,
+            expires_at,
         }
     }
 }
@@ -69,7 +72,8 @@ impl<P> Connection<P> {
         let is_lost = matches!(self.session.ending().cause, Cause::PeerLost | Cause::Silent);
         match &mut self.recovery {
             Some(recovery) if is_lost && !now.is_draining() => {
-                recovery.lost_until = Some(now.moment + now.config.recovery_timeout);
+                let until = now.moment + now.config.recovery_timeout;
+                recovery.lost_until = Some(until.min(recovery.expires_at));
                 self.outbox.clear();
                 self.session.on_broken();
                 log::debug!("{id}: lost, may be recovered");
@@ -139,6 +143,7 @@ impl<P> Connection<P> {
             now.moment,
             &mut self.outbox,
         );
+        self.session.expire_at(recovery.expires_at);
         let (handler, mut out) = application.for_session(id);
         handler.on_recovered(peer, &mut out);
         let mut input = attachment.input;

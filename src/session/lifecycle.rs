@@ -1,7 +1,6 @@
-//! Where a peer is in its life, how long it may stay there, and how it ended.
+//! Where a peer is in its life, and how long it may stay there.
 
-use std::fmt;
-
+use super::ending::{Cause, Ending};
 use crate::clock::Moment;
 use crate::config::Config;
 use crate::http::{HttpError, Response};
@@ -18,81 +17,6 @@ pub(super) enum Stage {
     Closed,
 }
 
-/// How a connection ended: what began it, and the codes of the Close frames.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Ending {
-    /// What ended the connection.
-    pub cause: Cause,
-    /// The code of our Close frame; `None` if none was queued, or one without a code.
-    pub sent: Option<CloseCode>,
-    /// The code of the peer's Close frame; `None` if none came, or one without a code.
-    pub received: Option<CloseCode>,
-    /// Data frames that were given up in favour of our Close frame.
-    pub dropped_count: usize,
-}
-
-impl fmt::Display for Ending {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.cause)?;
-        for (name, code) in [("sent", self.sent), ("received", self.received)] {
-            if let Some(code) = code {
-                write!(f, ", {name} {}", code.get())?;
-            }
-        }
-        write!(f, ", {} messages dropped", self.dropped_count)
-    }
-}
-
-/// What ended a connection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Cause {
-    /// It goes on.
-    None,
-    /// The last response was sent.
-    Response,
-    /// The request could not be accepted.
-    Refused(HttpError),
-    /// No request came in time.
-    Idle,
-    /// The peer began the closing handshake.
-    PeerClosed,
-    /// The peer's stream ended without a Close frame: code 1006, which is never on the wire (RFC 6455 7.1.5).
-    PeerLost,
-    /// The peer violated the protocol.
-    Violation(ProtocolError),
-    /// The peer gave no sign of life.
-    Silent,
-    /// The peer did not finish a message in time.
-    UnfinishedMessage,
-    /// The peer did not take what it was sent.
-    SlowConsumer,
-    /// The application or the operator closed it.
-    Local,
-    /// The socket went over to the session that it recovers.
-    HandedOver,
-}
-
-impl fmt::Display for Cause {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let text = match self {
-            Self::None => "open",
-            Self::Response => "last response sent",
-            Self::Refused(error) => return write!(f, "request refused: {error}"),
-            Self::Idle => "no request came",
-            Self::PeerClosed => "closed by the peer",
-            Self::PeerLost => "lost without a close frame",
-            Self::Violation(error) => return write!(f, "protocol violated: {error}"),
-            Self::Silent => "no sign of life",
-            Self::UnfinishedMessage => "message not finished in time",
-            Self::SlowConsumer => "slow consumer",
-            Self::Local => "closed by the server",
-            Self::HandedOver => "goes on as another session",
-        };
-        f.write_str(text)
-    }
-}
-
 /// The stage of a peer with its deadlines.
 #[derive(Debug)]
 pub(super) struct Lifecycle {
@@ -100,6 +24,8 @@ pub(super) struct Lifecycle {
     deadline: Moment,
     /// When the message that is being received has to be complete.
     message_deadline: Moment,
+    /// When the credential ends that let the peer in.
+    expiry: Moment,
     /// When the peer last sent anything at all.
     last_seen: Moment,
     ending: Ending,
@@ -133,6 +59,7 @@ impl Lifecycle {
         Self {
             deadline,
             message_deadline: Moment::NEVER,
+            expiry: Moment::NEVER,
             last_seen: now,
             ending: Ending {
                 cause: Cause::None,
@@ -163,6 +90,12 @@ impl Lifecycle {
     pub(super) fn open(&mut self, first_ping: Moment) {
         self.stage = Stage::Open;
         self.deadline = first_ping;
+    }
+
+    pub(super) fn expire_at(&mut self, expiry: Moment) {
+        if self.stage == Stage::Open {
+            self.expiry = expiry;
+        }
     }
 
     /// A message is complete.
@@ -232,12 +165,12 @@ impl Lifecycle {
     }
 
     /// Our Close frame is queued behind the data; the peer's is awaited.
-    pub(super) fn start_closing(&mut self, code: CloseCode, deadline: Moment) {
+    pub(super) fn start_closing(&mut self, cause: Cause, code: CloseCode, deadline: Moment) {
         self.leave_open();
         self.stage = Stage::Closing;
         self.deadline = deadline;
         self.ending = Ending {
-            cause: Cause::Local,
+            cause,
             sent: Some(code),
             ..self.ending
         };
@@ -351,6 +284,14 @@ impl Lifecycle {
 
     pub(super) fn on_deadline(&mut self, now: Moment, config: &Config, outbox: &mut Outbox) {
         match self.stage {
+            Stage::Open if now >= self.expiry => {
+                let code = CloseCode::POLICY_VIOLATION;
+                outbox.push_close(Some(CloseFrame {
+                    code,
+                    reason: "token expired",
+                }));
+                self.start_closing(Cause::Expired, code, now + config.close_timeout);
+            }
             Stage::Open if now >= self.message_deadline => {
                 let close = CloseFrame {
                     code: CloseCode::POLICY_VIOLATION,
@@ -422,7 +363,7 @@ impl Lifecycle {
     }
 
     pub(super) fn deadline(&self) -> Moment {
-        self.deadline.min(self.message_deadline)
+        self.deadline.min(self.message_deadline).min(self.expiry)
     }
 
     pub(super) fn ending(&self) -> Ending {
@@ -432,5 +373,6 @@ impl Lifecycle {
     fn leave_open(&mut self) {
         self.owes_closed |= self.stage == Stage::Open;
         self.message_deadline = Moment::NEVER;
+        self.expiry = Moment::NEVER;
     }
 }

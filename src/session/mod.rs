@@ -10,6 +10,7 @@
 //! | `Open` | a Close frame | a Close frame: `Lingering` |
 //! | `Open` | a violation of the protocol | a Close frame with its code: `Lingering` |
 //! | `Open` | silence until the deadline | a ping; at the next one a Close frame with 1001: `Lingering` |
+//! | `Open` | the end of the credential | a Close frame with 1008: `Closing` |
 //! | `Open` | the server closes | a Close frame: `Closing` |
 //! | `Closing` | data | discarded |
 //! | `Closing` | a Close frame, or a violation | `Lingering` |
@@ -25,11 +26,12 @@
 //! what came before it: what was accepted is not lost to the end. Only a peer that does not read, or gives no sign of
 //! life, loses what is queued for it.
 
+mod ending;
 mod lifecycle;
 
 use std::time::Duration;
 
-pub use self::lifecycle::{Cause, Ending};
+pub use self::ending::{Cause, Ending};
 use self::lifecycle::{Lifecycle, Stage};
 use crate::clock::Moment;
 use crate::config::Config;
@@ -153,6 +155,11 @@ impl Session {
         self.life.open(now + first_ping);
     }
 
+    /// Closes the open WebSocket with 1008 when the moment of `expiry` has come: its credential ends then.
+    pub fn expire_at(&mut self, expiry: Moment) {
+        self.life.expire_at(expiry);
+    }
+
     /// Closes an open WebSocket after what is queued; does nothing in any other stage.
     pub fn close(
         &mut self,
@@ -164,7 +171,7 @@ impl Session {
         if self.is_open() {
             outbox.push_close(Some(close));
             self.life
-                .start_closing(close.code, now + config.close_timeout);
+                .start_closing(Cause::Local, close.code, now + config.close_timeout);
         }
     }
 
@@ -677,6 +684,23 @@ mod tests {
         closing.session.on_flushed(closing.now, &closing.config);
         assert!(closing.session.is_closed());
         assert_eq!(closing.cause(), Cause::PeerClosed);
+    }
+
+    #[test]
+    fn ac_08_a_websocket_is_closed_with_1008_when_its_credential_ends() {
+        let mut fixture = Fixture::open();
+        fixture.session.expire_at(Moment::START + seconds(20));
+        assert_eq!(fixture.session.deadline(), Moment::START + seconds(5));
+        fixture.at(5);
+        fixture.feed(&frame(OpCode::Text, b"hi"));
+        assert_eq!(fixture.session.deadline(), Moment::START + seconds(20));
+        fixture.written();
+        fixture.at(20);
+        assert_eq!(fixture.written(), b"\x88\x0f\x03\xf0token expired");
+        assert_eq!(fixture.told, ["hi", "closed"]);
+        fixture.feed(&close_frame(1008));
+        fixture.eof();
+        assert_eq!(fixture.cause(), Cause::Expired);
     }
 
     #[test]

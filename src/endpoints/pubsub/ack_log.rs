@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 
 use super::refusal::Refusal;
+use crate::delivery::Outcome;
 
 /// How many requests are remembered once they are done.
 pub(super) const DONE_MAX: usize = 1024;
@@ -31,7 +32,7 @@ pub(super) struct AckLog {
     /// No greater id was ever seen.
     greatest: Option<u64>,
     /// Requests under way, the oldest first: outcomes come in the order of asking, or nearly so.
-    pending: VecDeque<(u64, Audience)>,
+    pending: VecDeque<Pending>,
     /// Ids that are done, in the order of getting so.
     done: VecDeque<Run>,
     /// How many ids there are in `done`.
@@ -54,17 +55,35 @@ impl AckLog {
         Ok(())
     }
 
-    /// A request that was admitted is under way; [`Self::take_pending`] ends that.
-    pub(super) fn push_pending(&mut self, ack_id: u64, audience: Audience) {
+    /// A request that was admitted is under way, in so many deliveries; [`Self::add_outcome`] ends that.
+    pub(super) fn push_pending(&mut self, ack_id: u64, audience: Audience, delivery_count: u32) {
         self.greatest = self.greatest.max(Some(ack_id));
-        self.pending.push_back((ack_id, audience));
+        self.pending.push_back(Pending {
+            ack_id,
+            audience,
+            awaited_count: delivery_count,
+            outcome: Outcome::default(),
+        });
     }
 
-    /// The outcome of a request is known: for whom it was, or `None` if it was not under way.
-    pub(super) fn take_pending(&mut self, ack_id: u64) -> Option<Audience> {
+    /// The outcome of one delivery is known. If that was the last one of a request: for whom it was, and what became of
+    /// all of it.
+    pub(super) fn add_outcome(
+        &mut self,
+        ack_id: u64,
+        outcome: Outcome,
+    ) -> Option<(Audience, Outcome)> {
         let position = self.pending_position(ack_id)?;
-        let (_, audience) = self.pending.remove(position)?;
-        Some(audience)
+        let pending = self.pending.get_mut(position)?;
+        pending.outcome += outcome;
+        pending.awaited_count = pending.awaited_count.saturating_sub(1);
+        if pending.awaited_count > 0 {
+            return None;
+        }
+        let Pending {
+            audience, outcome, ..
+        } = self.pending.remove(position)?;
+        Some((audience, outcome))
     }
 
     /// A request was carried out with success.
@@ -106,8 +125,21 @@ impl AckLog {
     fn pending_position(&self, ack_id: u64) -> Option<usize> {
         self.pending
             .iter()
-            .position(|&(pending, _)| pending == ack_id)
+            .position(|pending| pending.ack_id == ack_id)
     }
+}
+
+/// A request under way.
+#[derive(Clone, Copy, Debug)]
+struct Pending {
+    /// Its id.
+    ack_id: u64,
+    /// For whom the message is.
+    audience: Audience,
+    /// Deliveries whose outcome is not known.
+    awaited_count: u32,
+    /// What became of the others.
+    outcome: Outcome,
 }
 
 /// Ids that follow each other; both ends belong to it.
@@ -122,6 +154,7 @@ struct Run {
 #[cfg(test)]
 mod tests {
     use super::{AckLog, Audience, DONE_MAX, PENDING_MAX};
+    use crate::delivery::Outcome;
     use crate::endpoints::pubsub::refusal::Refusal;
 
     /// A log in which all of `ids` are done.
@@ -137,13 +170,19 @@ mod tests {
     #[test]
     fn an_id_is_refused_while_its_request_is_under_way_and_when_it_is_done() {
         let mut log = AckLog::default();
-        log.push_pending(7, Audience::Direct);
+        let outcome = |recipients, dropped| Outcome {
+            recipients,
+            dropped,
+        };
+        log.push_pending(7, Audience::Direct, 2);
+        assert_eq!(log.add_outcome(7, outcome(1, 0)), None);
         assert_eq!(log.admit(7), Err(Refusal::Duplicate));
-        assert_eq!(log.take_pending(7), Some(Audience::Direct));
+        let all = Some((Audience::Direct, outcome(3, 1)));
+        assert_eq!(log.add_outcome(7, outcome(2, 1)), all);
         assert_eq!(log.admit(7), Ok(()), "it may have failed");
         log.push_done(7);
         assert_eq!(log.admit(7), Err(Refusal::Duplicate));
-        assert_eq!(log.take_pending(7), None);
+        assert_eq!(log.add_outcome(7, outcome(1, 0)), None);
     }
 
     #[test]
@@ -182,11 +221,11 @@ mod tests {
         let mut log = AckLog::default();
         for id in 0..PENDING_MAX as u64 {
             assert_eq!(log.admit(id), Ok(()));
-            log.push_pending(id, Audience::Members);
+            log.push_pending(id, Audience::Members, 1);
         }
         assert_eq!(log.admit(u64::MAX), Err(Refusal::TooManyPending));
         assert_eq!(log.admit(3), Err(Refusal::Duplicate));
-        assert_eq!(log.take_pending(3), Some(Audience::Members));
+        assert!(log.add_outcome(3, Outcome::default()).is_some());
         assert_eq!(log.admit(u64::MAX), Ok(()));
     }
 }

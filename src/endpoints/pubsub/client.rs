@@ -1,6 +1,9 @@
 //! What a hub remembers of one connection.
 
 use super::ack_log::AckLog;
+use super::flavour::Flavour;
+use super::hub_name::HubName;
+use super::rights::Rights;
 use crate::delivery::GroupName;
 
 /// The name of a user, as the client gave it.
@@ -32,19 +35,52 @@ impl UserId {
 /// It is kept small, because most clients listen most of the time.
 #[derive(Debug)]
 pub(in crate::endpoints) struct Client {
+    /// Where it is connected.
+    pub(super) hub: HubName,
     /// Who is connected; `None` for somebody without a name.
     pub(super) user: Option<UserId>,
+    /// What it may do with groups.
+    pub(super) rights: Rights,
+    /// How it is spoken to.
+    pub(super) speech: Speech,
     /// The groups that were joined, in the order of their names; `@all` and `@user/…` are not among them.
     groups: Vec<GroupName>,
     /// The acknowledgement ids; only clients that use some have it.
     acks: Option<Box<AckLog>>,
 }
 
+/// How a client speaks and is spoken to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::endpoints) enum Speech {
+    /// In the JSON protocol.
+    Json,
+    /// In payloads alone; what it says goes to this group, or to nobody.
+    Plain(Option<Box<str>>),
+}
+
+impl Speech {
+    /// How somebody who speaks so is spoken to.
+    pub(super) fn flavour(&self) -> Flavour {
+        match self {
+            Self::Json => Flavour::Json,
+            Self::Plain(_) => Flavour::Plain,
+        }
+    }
+}
+
 impl Client {
     /// A client that has asked for nothing yet.
-    pub(in crate::endpoints) fn new(user: Option<UserId>) -> Self {
+    pub(in crate::endpoints) fn new(
+        hub: HubName,
+        user: Option<UserId>,
+        rights: Rights,
+        speech: Speech,
+    ) -> Self {
         Self {
+            hub,
             user,
+            rights,
+            speech,
             groups: Vec::new(),
             acks: None,
         }
@@ -58,6 +94,11 @@ impl Client {
     /// The acknowledgement ids.
     pub(super) fn acks(&mut self) -> &mut AckLog {
         self.acks.get_or_insert_default()
+    }
+
+    /// The groups that the client is in.
+    pub(super) fn groups(&self) -> &[GroupName] {
+        &self.groups
     }
 
     /// How many groups the client is in.

@@ -3,12 +3,14 @@
 use std::fmt;
 use std::hash::{BuildHasher, RandomState};
 
+use super::flavour::Flavour;
+use super::hub_name::HubName;
 use crate::delivery::SessionId;
 
 /// Gives connections their names, and finds the connection for a name; all clones agree with each other.
 ///
-/// A name is the session's id and a keyed hash of it, under a key that the process draws when it starts. So only
-/// names that were given out lead to a connection: one of an earlier process does not, one of another hub does not,
+/// A name is the session's id and a keyed hash of it and of its hub and flavour, under a key that the process draws when
+/// it starts. So only names that were given out lead to a connection: one of an earlier process does not, one of another hub does not,
 /// and a client that knows its own name cannot work out those of others, or address what is no member of its hub.
 /// Knowing a name is nevertheless no right; rights are checked elsewhere.
 #[derive(Clone, Debug)]
@@ -25,19 +27,24 @@ impl ConnectionIds {
         }
     }
 
-    /// The name of `session` within `hub`.
-    pub(super) fn of(&self, hub: &str, session: SessionId) -> ConnectionId {
+    /// The name of `session`, a client of that flavour, within `hub`.
+    pub(super) fn of(&self, hub: &HubName, flavour: Flavour, session: SessionId) -> ConnectionId {
         ConnectionId {
             session,
-            tag: self.key.hash_one((hub, session)),
+            tag: self.key.hash_one((hub, flavour, session)),
         }
     }
 
-    /// The session that bears `name` within `hub`; `None` if the name was not given out by this process for this hub.
-    pub(super) fn find(&self, hub: &str, name: &str) -> Option<SessionId> {
+    /// The session that bears `name` within `hub`, and its flavour; `None` if the name was not given out by this process
+    /// for this hub.
+    pub(super) fn find(&self, hub: &HubName, name: &str) -> Option<(SessionId, Flavour)> {
         let (bits, tag) = name.split_at_checked(HALF_LEN)?;
         let session = SessionId::from_bits(parse_half(bits)?);
-        (self.of(hub, session).tag == parse_half(tag)?).then_some(session)
+        let tag = parse_half(tag)?;
+        let flavour = Flavour::ALL
+            .into_iter()
+            .find(|&flavour| self.of(hub, flavour, session).tag == tag)?;
+        Some((session, flavour))
     }
 }
 
@@ -46,9 +53,9 @@ impl ConnectionIds {
 /// | Digits | Field |
 /// |---|---|
 /// | 0–15 | session id, hexadecimal, lower case |
-/// | 16–31 | keyed hash of hub and session id, likewise |
+/// | 16–31 | keyed hash of hub, flavour and session id, likewise |
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct ConnectionId {
+pub(in crate::endpoints) struct ConnectionId {
     /// Whose name it is.
     session: SessionId,
     /// What proves that the name was given out.
@@ -77,6 +84,12 @@ fn parse_half(digits: &str) -> Option<u64> {
 mod tests {
     use super::ConnectionIds;
     use crate::delivery::SessionId;
+    use crate::endpoints::pubsub::flavour::Flavour;
+    use crate::endpoints::pubsub::hub_name::HubName;
+
+    fn chat() -> HubName {
+        HubName::new("chat").unwrap()
+    }
 
     fn session() -> SessionId {
         SessionId::new(3, 70_000, 9).unwrap()
@@ -90,32 +103,34 @@ mod tests {
             SessionId::from_bits(0),
             SessionId::from_bits(u64::MAX),
         ] {
-            let name = ids.of("chat", session).to_string();
-            assert_eq!(name.len(), 32);
-            assert_eq!(ids.clone().find("chat", &name), Some(session));
+            for flavour in Flavour::ALL {
+                let name = ids.of(&chat(), flavour, session).to_string();
+                assert_eq!(name.len(), 32);
+                assert_eq!(ids.clone().find(&chat(), &name), Some((session, flavour)));
+            }
         }
     }
 
     #[test]
     fn names_of_another_process_or_hub_lead_nowhere() {
         let ids = ConnectionIds::new();
-        let name = ids.of("chat", session()).to_string();
-        assert_eq!(ConnectionIds::new().find("chat", &name), None);
-        assert_eq!(ids.find("news", &name), None);
+        let name = ids.of(&chat(), Flavour::Json, session()).to_string();
+        assert_eq!(ConnectionIds::new().find(&chat(), &name), None);
+        assert_eq!(ids.find(&HubName::of_default(), &name), None);
     }
 
     #[test]
     fn a_name_with_another_session_in_it_leads_nowhere() {
         let ids = ConnectionIds::new();
-        let name = ids.of("chat", session()).to_string();
+        let name = ids.of(&chat(), Flavour::Json, session()).to_string();
         let forged = format!("{:016x}{}", session().to_bits() + 1, &name[16..]);
-        assert_eq!(ids.find("chat", &forged), None);
+        assert_eq!(ids.find(&chat(), &forged), None);
     }
 
     #[test]
     fn a_name_has_one_spelling() {
         let ids = ConnectionIds::new();
-        let name = ids.of("chat", session()).to_string();
+        let name = ids.of(&chat(), Flavour::Json, session()).to_string();
         for other in [
             "",
             "é",
@@ -126,7 +141,7 @@ mod tests {
             &name.replacen('0', "é", 1),
         ] {
             assert_ne!(other, name);
-            assert_eq!(ids.find("chat", other), None, "{other}");
+            assert_eq!(ids.find(&chat(), other), None, "{other}");
         }
     }
 }

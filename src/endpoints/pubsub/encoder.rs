@@ -67,7 +67,7 @@ impl Encoder {
     /// A message of `from_user` to a group: the parts of its text, the payload among them untouched.
     pub(super) fn group_message<'s>(
         &'s mut self,
-        message: &GroupMessage<'s>,
+        message: &'s GroupMessage<'s>,
         from_user: Option<&str>,
     ) -> [&'s [u8]; 3] {
         self.begin(r#"{"type":"message","from":"group","group":"#);
@@ -118,6 +118,8 @@ mod tests {
     use crate::delivery::{Outcome, SessionId};
     use crate::endpoints::pubsub::codec::{ClientMessage, Request, parse};
     use crate::endpoints::pubsub::connection_id::ConnectionIds;
+    use crate::endpoints::pubsub::flavour::Flavour;
+    use crate::endpoints::pubsub::hub_name::HubName;
     use crate::endpoints::pubsub::refusal::Refusal;
 
     /// What becomes of `message` when `user` sends it.
@@ -134,7 +136,11 @@ mod tests {
 
     #[test]
     fn connected_names_the_user_and_the_connection() {
-        let connection = ConnectionIds::new().of("default", SessionId::from_bits(1));
+        let connection = ConnectionIds::new().of(
+            &HubName::of_default(),
+            Flavour::Json,
+            SessionId::from_bits(1),
+        );
         let mut encoder = Encoder::default();
         assert_eq!(
             str::from_utf8(encoder.connected(Some("a\"é"), connection)).unwrap(),

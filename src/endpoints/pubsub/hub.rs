@@ -1,4 +1,4 @@
-//! What the messages of clients mean: the rules of one hub, told in wishes.
+//! What the messages of clients mean: the rules of all hubs, told in wishes.
 //!
 //! A valid message that is not carried out is answered with a refusal if it has an `ackId`, and with nothing if it has
 //! none; an invalid one ends the connection. Names that begin with `@` are addresses and not groups:
@@ -12,13 +12,19 @@
 //!
 //! The sender is among those who get it if it belongs to them, unless it asks for `noEcho`.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use super::ack_log::Audience;
-use super::client::{Client, UserId};
+use super::client::{Client, Speech, UserId};
 use super::codec::{self, ClientMessage, GroupMessage, Request};
 use super::connection_id::ConnectionIds;
 use super::encoder::{self, Encoder};
+use super::flavour::{Addressees, Flavour};
+use super::hub_name::HubName;
+use super::payload::Payload;
 use super::refusal::Refusal;
-use crate::delivery::{GroupName, Outcome, Recipients};
+use crate::delivery::Outcome;
 use crate::handler::{Outgoing, Receipt};
 use crate::proto::{CloseCode, Message, OpCode};
 
@@ -29,19 +35,19 @@ pub(in crate::endpoints) struct HubLimits {
     pub(in crate::endpoints) groups_per_connection_max: usize,
     /// Length of a group's name in bytes.
     pub(in crate::endpoints) group_name_bytes_max: usize,
+    /// Length of a payload as JSON, in bytes.
+    pub(in crate::endpoints) payload_bytes_max: usize,
 }
 
-/// A hub, as one loop sees it.
+/// All hubs, as one loop sees them; they share nothing but their rules.
 #[derive(Clone, Debug)]
-pub(in crate::endpoints) struct Hub {
-    /// What sets its groups and connections apart from those of other hubs.
-    name: &'static str,
-    /// What its clients may use up.
+pub(in crate::endpoints) struct Hubs {
+    /// What their clients may use up.
     limits: HubLimits,
-    /// What its connections are called.
+    /// What their connections are called.
     connection_ids: ConnectionIds,
-    /// The group of everyone, made once.
-    all: GroupName,
+    /// How many clients there are on all loops that do not speak JSON: if none, nobody has to be told anything plainly.
+    plain_count: Arc<AtomicUsize>,
     /// Where messages to clients are written.
     encoder: Encoder,
 }
@@ -50,36 +56,62 @@ pub(in crate::endpoints) struct Hub {
 enum Progress {
     /// It is.
     Done,
-    /// When the receipt of the delivery comes.
-    Pending(Audience),
+    /// When the receipts of so many deliveries have come.
+    Pending(Audience, u32),
 }
 
-impl Hub {
-    /// The hub `name`, whose connections are known by `connection_ids`.
-    pub(in crate::endpoints) fn new(
-        name: &'static str,
-        limits: HubLimits,
-        connection_ids: ConnectionIds,
-    ) -> Self {
+impl Hubs {
+    /// Hubs whose connections are known by `connection_ids`.
+    pub(in crate::endpoints) fn new(limits: HubLimits, connection_ids: ConnectionIds) -> Self {
         Self {
-            name,
             limits,
             connection_ids,
-            all: GroupName::new(name, ALL),
+            plain_count: Arc::default(),
             encoder: Encoder::default(),
         }
     }
 
-    /// A client has come: it can be addressed from now on, and learns who it is.
+    /// A client has come: it can be addressed from now on, is in its first groups, and learns who it is.
     pub(in crate::endpoints) fn on_open(&mut self, client: &Client, out: &mut Outgoing<'_>) {
-        out.join(self.all.clone());
+        let flavour = client.speech.flavour();
+        if flavour == Flavour::Plain {
+            self.plain_count.fetch_add(1, Ordering::Relaxed);
+        }
+        out.join(flavour.group(&client.hub, ALL));
         if let Some(user) = &client.user {
             let address = format!("{USER}{}", user.as_str());
-            out.join(GroupName::new(self.name, &address));
+            out.join(flavour.group(&client.hub, &address));
         }
-        let connection = self.connection_ids.of(self.name, out.session());
-        let connected = self.encoder.connected(client.user_name(), connection);
-        out.reply(OpCode::Text, &[connected]);
+        for group in client.groups() {
+            out.join(group.clone());
+        }
+        if flavour == Flavour::Json {
+            let connection = self.connection_ids.of(&client.hub, flavour, out.session());
+            let connected = self.encoder.connected(client.user_name(), connection);
+            out.reply(OpCode::Text, &[connected]);
+        }
+    }
+
+    /// A client has gone.
+    pub(in crate::endpoints) fn on_close(&mut self, client: &Client) {
+        if client.speech.flavour() == Flavour::Plain {
+            self.plain_count.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Puts a client that has not come yet into groups; those that it cannot be in are left out.
+    pub(in crate::endpoints) fn admit_to(&self, client: &mut Client, groups: &[Box<str>]) {
+        for name in groups {
+            if let Err(refusal) = self.check_join(client, name) {
+                log::debug!(
+                    "a token names a group that is not joined: {}",
+                    refusal.message(0)
+                );
+                continue;
+            }
+            let group = client.speech.flavour().group(&client.hub, name);
+            client.insert_group(group);
+        }
     }
 
     /// A client has sent a message.
@@ -89,6 +121,9 @@ impl Hub {
         message: Message<'_>,
         out: &mut Outgoing<'_>,
     ) {
+        if let Speech::Plain(group) = &client.speech {
+            return self.on_plain_message(client, group.as_deref(), message, out);
+        }
         let Message::Text(text) = message else {
             return out.close(CloseCode::UNSUPPORTED_DATA, "only text messages are taken");
         };
@@ -109,16 +144,42 @@ impl Hub {
         out: &mut Outgoing<'_>,
     ) {
         let ack_id = receipt.token;
-        let Some(audience) = client.acks().take_pending(ack_id) else {
+        let Some((audience, outcome)) = client.acks().add_outcome(ack_id, receipt.outcome) else {
             return;
         };
-        let ack = if audience == Audience::Direct && receipt.outcome == Outcome::default() {
+        let ack = if audience == Audience::Direct && outcome == Outcome::default() {
             self.encoder.refusal(ack_id, Refusal::NobodyThere)
         } else {
             client.acks().push_done(ack_id);
-            self.encoder.delivery_ack(ack_id, receipt.outcome)
+            self.encoder.delivery_ack(ack_id, outcome)
         };
         out.reply(OpCode::Text, &[ack]);
+    }
+
+    /// A client that does not speak JSON has sent a message, which goes to `group`.
+    fn on_plain_message(
+        &mut self,
+        client: &Client,
+        group: Option<&str>,
+        message: Message<'_>,
+        out: &mut Outgoing<'_>,
+    ) {
+        // Without a group it is an event, and nothing behind this server takes events.
+        let Some(group) = group else { return };
+        let message = GroupMessage {
+            group: group.into(),
+            payload: Payload::from_message(message),
+            metadata: None,
+            no_echo: false,
+        };
+        if message.payload.json_len() > self.limits.payload_bytes_max {
+            return out.close(
+                CloseCode::MESSAGE_TOO_BIG,
+                "too long once it is written as JSON",
+            );
+        }
+        // It asked for no acknowledgement, so it is not told of a refusal either.
+        _ = self.send(client, None, &message, out);
     }
 
     /// Carries a request out and, if it has an `ack_id`, answers it: now or when its delivery has an outcome.
@@ -139,7 +200,9 @@ impl Hub {
             .admit(ack_id)
             .and_then(|()| self.carry_out(client, Some(ack_id), request, out));
         let ack = match result {
-            Ok(Progress::Pending(audience)) => return client.acks().push_pending(ack_id, audience),
+            Ok(Progress::Pending(audience, delivery_count)) => {
+                return client.acks().push_pending(ack_id, audience, delivery_count);
+            }
             Ok(Progress::Done) => {
                 client.acks().push_done(ack_id);
                 self.encoder.ack(ack_id)
@@ -173,12 +236,10 @@ impl Hub {
         name: &str,
         out: &mut Outgoing<'_>,
     ) -> Result<Progress, Refusal> {
-        self.check_group_name(name)?;
+        self.check_membership(client, name)?;
+        self.check_join(client, name)?;
         if client.group(name).is_none() {
-            if client.group_count() >= self.limits.groups_per_connection_max {
-                return Err(Refusal::TooManyGroups);
-            }
-            let group = GroupName::new(self.name, name);
+            let group = client.speech.flavour().group(&client.hub, name);
             client.insert_group(group.clone());
             out.join(group);
         }
@@ -192,7 +253,7 @@ impl Hub {
         name: &str,
         out: &mut Outgoing<'_>,
     ) -> Result<Progress, Refusal> {
-        self.check_group_name(name)?;
+        self.check_membership(client, name)?;
         if let Some(group) = client.remove_group(name) {
             out.leave(group);
         }
@@ -207,45 +268,82 @@ impl Hub {
         message: &GroupMessage<'_>,
         out: &mut Outgoing<'_>,
     ) -> Result<Progress, Refusal> {
-        let (recipients, audience) = self.resolve(client, &message.group)?;
+        if !client.rights.may_send(&message.group) {
+            return Err(Refusal::NoRole);
+        }
+        let (addressees, audience) = self.resolve(client, &message.group)?;
         let except = message.no_echo.then(|| out.session());
         let parts = self.encoder.group_message(message, client.user_name());
-        out.deliver(recipients, except, OpCode::Text, &parts, token);
-        Ok(Progress::Pending(audience))
+        let count = addressees.deliver(except, &parts, &message.payload, token, out);
+        Ok(Progress::Pending(audience, count))
     }
 
     /// Who is meant by `name`.
-    fn resolve(&self, client: &Client, name: &str) -> Result<(Recipients, Audience), Refusal> {
+    fn resolve(&self, client: &Client, name: &str) -> Result<(Addressees, Audience), Refusal> {
         if name == ALL {
-            return Ok((Recipients::Group(self.all.clone()), Audience::Members));
+            return Ok((self.members(&client.hub, name), Audience::Members));
         }
         if let Some(user) = name.strip_prefix(USER) {
             if !UserId::is_valid(user) {
                 return Err(Refusal::NobodyThere);
             }
-            let user = GroupName::new(self.name, name);
-            return Ok((Recipients::Group(user), Audience::Direct));
+            return Ok((self.members(&client.hub, name), Audience::Direct));
         }
         if let Some(connection) = name.strip_prefix(CONNECTION) {
-            let session = self
+            let (session, flavour) = self
                 .connection_ids
-                .find(self.name, connection)
+                .find(&client.hub, connection)
                 .ok_or(Refusal::NobodyThere)?;
-            return Ok((Recipients::One(session), Audience::Direct));
+            return Ok((Addressees::one(session, flavour), Audience::Direct));
         }
         self.check_group_name(name)?;
-        // A member's own name of the group is at hand; a new one has to be allocated.
-        let group = client
-            .group(name)
-            .cloned()
-            .unwrap_or_else(|| GroupName::new(self.name, name));
-        Ok((Recipients::Group(group), Audience::Members))
+        if let (Some(group), Speech::Json, false) =
+            (client.group(name), &client.speech, self.has_plain())
+        {
+            // A member's own name of the group is at hand; a new one has to be allocated.
+            return Ok((Addressees::members(group.clone(), None), Audience::Members));
+        }
+        Ok((self.members(&client.hub, name), Audience::Members))
+    }
+
+    /// The members of a group of `hub`, which may be `@all` or `@user/…`.
+    fn members(&self, hub: &HubName, name: &str) -> Addressees {
+        let plain = self.has_plain().then(|| Flavour::Plain.group(hub, name));
+        Addressees::members(Flavour::Json.group(hub, name), plain)
+    }
+
+    /// Whether there is any client that does not speak JSON.
+    fn has_plain(&self) -> bool {
+        self.plain_count.load(Ordering::Relaxed) > 0
+    }
+
+    /// Whether the client may join and leave `name`, and that is the name of a group.
+    fn check_membership(&self, client: &Client, name: &str) -> Result<(), Refusal> {
+        self.check_group_name(name)?;
+        if client.rights.may_join(name) {
+            Ok(())
+        } else {
+            Err(Refusal::NoRole)
+        }
+    }
+
+    /// Whether the client can be a member of `name`, as far as numbers and names are concerned.
+    fn check_join(&self, client: &Client, name: &str) -> Result<(), Refusal> {
+        self.check_group_name(name)?;
+        let is_full = client.group_count() >= self.limits.groups_per_connection_max;
+        if is_full && client.group(name).is_none() {
+            return Err(Refusal::TooManyGroups);
+        }
+        Ok(())
     }
 
     /// Whether `name` can be that of a group which clients join, leave and send to.
     fn check_group_name(&self, name: &str) -> Result<(), Refusal> {
         if name.starts_with('@') {
             return Err(Refusal::ReservedName);
+        }
+        if name.trim().is_empty() {
+            return Err(Refusal::BlankGroupName);
         }
         if name.len() > self.limits.group_name_bytes_max {
             return Err(Refusal::GroupNameTooLong);
@@ -263,17 +361,20 @@ const CONNECTION: &str = "@conn/";
 
 #[cfg(test)]
 mod tests {
-    use super::{Hub, HubLimits};
+    use super::{HubLimits, Hubs};
     use crate::delivery::{Outcome, SessionId};
     use crate::endpoints::pubsub::ack_log::{DONE_MAX, PENDING_MAX};
-    use crate::endpoints::pubsub::{Client, ConnectionIds, UserId};
+    use crate::endpoints::pubsub::client::{Client, Speech, UserId};
+    use crate::endpoints::pubsub::flavour::Flavour;
+    use crate::endpoints::pubsub::rights::Rights;
+    use crate::endpoints::pubsub::{ConnectionIds, HubName};
     use crate::endpoints::recorder::Recorder;
     use crate::handler::Receipt;
     use crate::proto::Message;
 
     /// A hub with one client of it; both are played to, and what they ask for is read back.
     struct Play {
-        hub: Hub,
+        hub: Hubs,
         client: Client,
         recorder: Recorder,
     }
@@ -288,12 +389,19 @@ mod tests {
             let limits = HubLimits {
                 groups_per_connection_max: 2,
                 group_name_bytes_max: 8,
+                payload_bytes_max: 100,
             };
             Self {
-                hub: Hub::new("default", limits, ConnectionIds::new()),
-                client: Client::new(user),
+                hub: Hubs::new(limits, ConnectionIds::new()),
+                client: Client::new(HubName::of_default(), user, Rights::All, Speech::Json),
                 recorder: Recorder::new(5),
             }
+        }
+
+        /// What a JSON client of the hub with that session is called.
+        fn connection(&self, session: SessionId) -> String {
+            let ids = &self.hub.connection_ids;
+            ids.of(&self.client.hub, Flavour::Json, session).to_string()
         }
 
         fn open(&mut self) -> Vec<String> {
@@ -379,7 +487,7 @@ mod tests {
     #[test]
     fn a_client_that_opens_can_be_addressed_and_learns_who_it_is() {
         let mut play = Play::new();
-        let connection = play.hub.connection_ids.of("default", play.recorder.session);
+        let connection = play.connection(play.recorder.session);
         assert_eq!(
             play.open(),
             [
@@ -512,7 +620,7 @@ mod tests {
     fn ms_06_a_message_to_a_connection_goes_to_that_one() {
         let mut play = Play::new();
         let session = SessionId::new(3, 9, 2).unwrap();
-        let name = format!("@conn/{}", play.hub.connection_ids.of("default", session));
+        let name = format!("@conn/{}", play.connection(session));
         let sent = play.send(&name, r#","ackId":1"#);
         assert_eq!(
             sent,
@@ -696,6 +804,152 @@ mod tests {
         assert_eq!(
             Play::new().message(Message::Binary(br#"{"type":"ping"}"#)),
             ["close 1003 only text messages are taken"]
+        );
+    }
+
+    /// Another client of the same hub, with these rights.
+    fn neighbour(play: &Play, rights: Rights, speech: Speech) -> Play {
+        Play {
+            hub: play.hub.clone(),
+            client: Client::new(play.client.hub.clone(), UserId::new("bob"), rights, speech),
+            recorder: Recorder::new(6),
+        }
+    }
+
+    fn plain(group: Option<&str>) -> Speech {
+        Speech::Plain(group.map(Box::from))
+    }
+
+    #[test]
+    fn hubs_share_neither_groups_nor_addresses() {
+        let mut play = Play::new();
+        let session = SessionId::new(3, 9, 2).unwrap();
+        let name = format!("@conn/{}", play.connection(session));
+        play.client.hub = HubName::new("news").unwrap();
+        assert_eq!(play.open()[0], r#"join "news/@all""#);
+        assert_eq!(
+            play.membership("joinGroup", "room", 1)[0],
+            r#"join "news/room""#
+        );
+        assert!(play.send("room", "")[0].starts_with(r#"Text to "news/room""#));
+        assert!(play.send("@user/bob", "")[0].starts_with(r#"Text to "news/@user/bob""#));
+        assert_eq!(play.send(&name, r#","ackId":2"#), [nobody(2)]);
+    }
+
+    #[test]
+    fn a_client_that_does_not_speak_json_is_in_groups_of_its_own_and_is_told_nothing() {
+        let mut play = neighbour(&Play::new(), Rights::All, plain(None));
+        assert_eq!(
+            play.open(),
+            [
+                r#"join "default:plain/@all""#,
+                r#"join "default:plain/@user/bob""#
+            ]
+        );
+        assert!(play.text("{").is_empty(), "an event that nobody takes");
+        assert!(play.message(Message::Binary(b"x")).is_empty());
+    }
+
+    #[test]
+    fn a_message_is_encoded_once_for_each_flavour_that_there_is() {
+        let mut play = Play::new();
+        let mut bob = neighbour(&play, Rights::All, plain(None));
+        assert_eq!(play.send("room", r#","ackId":1"#).len(), 1);
+        bob.open();
+        let sent = play.text(
+            r#"{"type":"sendToGroup","group":"room","dataType":"binary","data":"AQL/","ackId":2,"noEcho":true}"#,
+        );
+        assert!(sent[0].starts_with(r#"Text to "default/room" except 0.5.0 token 2: {"#));
+        assert_eq!(
+            sent[1],
+            "Binary to \"default:plain/room\" except 0.5.0 token 2: \u{1}\u{2}\u{fffd}"
+        );
+        assert!(play.receipt(2, 1, 0).is_empty(), "one of two");
+        assert_eq!(play.receipt(2, 2, 1), [counted_ack(2, 3, 1)]);
+        bob.hub.on_close(&bob.client);
+        assert_eq!(play.send("room", "").len(), 1);
+    }
+
+    #[test]
+    fn a_connection_is_reached_in_its_own_flavour() {
+        let mut play = Play::new();
+        let session = SessionId::new(3, 9, 2).unwrap();
+        let name = play
+            .hub
+            .connection_ids
+            .of(&play.client.hub, Flavour::Plain, session);
+        let sent = play.send(&format!("@conn/{name}"), "");
+        assert_eq!(sent, [format!("Text to {session}: 1")]);
+    }
+
+    #[test]
+    fn what_a_plain_client_says_goes_to_its_group_as_text_or_binary() {
+        let mut play = neighbour(&Play::new(), Rights::All, plain(Some("room")));
+        play.open();
+        assert_eq!(
+            play.text("a\"b"),
+            [
+                r#"Text to "default/room": {"type":"message","from":"group","group":"room","dataType":"text","data":"a\"b","fromUserId":"bob"}"#,
+                r#"Text to "default:plain/room": a"b"#,
+            ]
+        );
+        assert_eq!(
+            play.message(Message::Binary(b"\x01"))[0],
+            r#"Text to "default/room": {"type":"message","from":"group","group":"room","dataType":"binary","data":"AQ==","fromUserId":"bob"}"#
+        );
+        assert_eq!(play.text(&"x".repeat(98)).len(), 2);
+        assert_eq!(
+            play.text(&"x".repeat(99)),
+            ["close 1009 too long once it is written as JSON"]
+        );
+    }
+
+    #[test]
+    fn ac_07_roles_decide_who_joins_leaves_and_sends() {
+        let forbidden = |ack_id| refusal(ack_id, "Forbidden", "no role allows this");
+        let mut play = neighbour(&Play::new(), Rights::default(), Speech::Json);
+        let own = format!("@conn/{}", play.connection(play.recorder.session));
+        for (ack_id, name) in [(1, "room"), (2, "@all"), (3, "@user/bob"), (4, &own)] {
+            let refused = play.send(name, &format!(r#","ackId":{ack_id}"#));
+            assert_eq!(refused, [forbidden(ack_id)], "{name}");
+            assert!(play.send(name, "").is_empty());
+        }
+        assert_eq!(play.membership("joinGroup", "room", 1), [forbidden(1)]);
+        assert_eq!(play.membership("leaveGroup", "room", 1), [forbidden(1)]);
+        let roles = [
+            "webpubsub.joinLeaveGroup.room",
+            "webpubsub.sendToGroups.@user/*",
+        ];
+        play.client.rights = Rights::from_roles(roles);
+        assert_eq!(play.membership("joinGroup", "room", 1).len(), 2);
+        assert_eq!(play.membership("joinGroup", "moor", 2), [forbidden(2)]);
+        assert_eq!(play.send("room", r#","ackId":2"#), [forbidden(2)]);
+        assert_eq!(play.send("@user/eve", r#","ackId":2"#).len(), 1);
+        assert_eq!(play.membership("joinGroup", "@all", 3), [reserved(3)]);
+    }
+
+    #[test]
+    fn groups_of_the_token_are_joined_at_once_as_far_as_the_limits_allow() {
+        let mut play = Play::new();
+        let groups = ["b", "@all", " ", "123456789", "a", "c"].map(Box::from);
+        play.hub.admit_to(&mut play.client, &groups);
+        let opened = play.open();
+        let joins: Vec<_> = opened
+            .iter()
+            .filter(|line| line.starts_with("join"))
+            .collect();
+        assert_eq!(
+            joins,
+            [
+                r#"join "default/@all""#,
+                r#"join "default/@user/alice""#,
+                r#"join "default/a""#,
+                r#"join "default/b""#
+            ]
+        );
+        assert_eq!(
+            play.membership("leaveGroup", "a", 1),
+            [r#"leave "default/a""#, &ack(1)]
         );
     }
 }

@@ -7,7 +7,9 @@
 //! |---|---|
 //! | [`codec`], [`payload`], [`nesting`] | what a message of a client says |
 //! | [`hub`] | what it means, and who may ask for what |
-//! | [`client`], [`ack_log`], [`connection_id`] | what is remembered of a client, and what it is called |
+//! | [`token`], [`rights`], [`pattern`] | what a client was granted |
+//! | [`client`], [`ack_log`], [`connection_id`], [`hub_name`] | what is remembered of a client, and what it is called |
+//! | [`flavour`] | that there are clients which do not speak JSON |
 //! | [`encoder`], [`refusal`] | what a client is told |
 //!
 //! | Client says | Client is told |
@@ -20,20 +22,31 @@
 //! | anything else, or any of these with a field missing or wrong | Close 1007; 1003 for a binary message |
 //!
 //! An `ack` comes only if the request has an `ackId`. Requests may be sent before `connected` is seen.
+//!
+//! A client that agrees on no subprotocol gets payloads without envelopes and nothing else: text and JSON values as text
+//! messages, binary as binary ones. What it says goes to the group that it was opened with
+//! (`?webpubsub_mode=sendToGroup&group=…`); otherwise it is an event, which nothing takes.
 
 mod ack_log;
 mod client;
 mod codec;
 mod connection_id;
 mod encoder;
+mod flavour;
 mod hub;
+mod hub_name;
 mod nesting;
+mod pattern;
 mod payload;
 mod refusal;
+mod rights;
+mod token;
 
-pub(super) use client::{Client, UserId};
+pub(super) use client::{Client, Speech};
 pub(super) use connection_id::ConnectionIds;
-pub(super) use hub::{Hub, HubLimits};
+pub(super) use hub::{HubLimits, Hubs};
+pub(super) use hub_name::HubName;
+pub(super) use token::Grant;
 
 /// The subprotocol whose messages these are; without it `/ws` speaks the same.
 pub(super) const SUBPROTOCOL: &str = "json.webpubsub.azure.v1";

@@ -9,6 +9,10 @@ pub(super) enum Refusal {
     Duplicate,
     /// Names beginning with `@` stand for what clients cannot join, leave or, this one, send to.
     ReservedName,
+    /// No role of the client allows it.
+    NoRole,
+    /// The name of the group has nothing but blanks in it.
+    BlankGroupName,
     /// The name of the group is longer than this server allows.
     GroupNameTooLong,
     /// The client is in as many groups as this server allows.
@@ -26,8 +30,8 @@ impl Refusal {
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::Duplicate => "Duplicate",
-            Self::ReservedName => "Forbidden",
-            Self::GroupNameTooLong | Self::TooManyGroups => "BadRequest",
+            Self::ReservedName | Self::NoRole => "Forbidden",
+            Self::BlankGroupName | Self::GroupNameTooLong | Self::TooManyGroups => "BadRequest",
             Self::NobodyThere | Self::NoEventHandler => "NotFound",
             Self::TooManyPending => "TooManyRequests",
         }
@@ -41,6 +45,8 @@ impl Refusal {
                 return format!("Message with ack-id: {ack_id} has been processed").into();
             }
             Self::ReservedName => "group names beginning with @ are reserved",
+            Self::NoRole => "no role allows this",
+            Self::BlankGroupName => "the group name is blank",
             Self::GroupNameTooLong => "the group name is too long",
             Self::TooManyGroups => "the connection is in too many groups",
             Self::NobodyThere => "nobody is connected under that address",
