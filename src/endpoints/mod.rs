@@ -162,6 +162,17 @@ impl Endpoints {
             Handshake::accept(request)?.choose_subprotocol(request, endpoint.subprotocols())?;
         self.settings.origins.judge(request)?;
         let speech = endpoint.speech(request, handshake.subprotocol())?;
+        if let (Speech::Reliable(_), Some(hub)) = (&speech, endpoint.hub_name()) {
+            let ids = self.hubs.connection_ids();
+            if let Some(recover) = pubsub::recover(ids, &hub, request, &handshake) {
+                // The token of the connection is the credential; the one of the hub may have expired since.
+                return Ok(Answer::Recover(recover));
+            }
+        }
+        let recovery = match speech {
+            Speech::Reliable(token) => Some((pubsub::NUMBERING, token)),
+            Speech::Json | Speech::Plain(_) => None,
+        };
         let grant = self.authorise(&endpoint, &speech, request, arrival)?;
         let expires_after = grant
             .seconds_left
@@ -182,7 +193,7 @@ impl Endpoints {
             handshake,
             peer: Peer(peer),
             expires_after,
-            recovery: None,
+            recovery,
         }))
     }
 
@@ -234,6 +245,13 @@ impl Handler for Endpoints {
             PeerKind::Echo => {}
             PeerKind::Relay(relay) => relay.on_open(out),
             PeerKind::PubSub(client) => self.hubs.on_open(client, out),
+        }
+    }
+
+    fn on_recovered(&mut self, peer: &mut Peer, out: &mut Outgoing<'_>) {
+        // Only clients of a hub are recoverable.
+        if let PeerKind::PubSub(client) = &peer.0 {
+            self.hubs.on_recovered(client, out);
         }
     }
 
@@ -386,12 +404,17 @@ mod tests {
     }
 
     #[test]
-    fn hs_11_only_the_json_subprotocol_is_agreed_on_and_only_on_ws() {
+    fn hs_11_the_json_subprotocols_are_agreed_on_in_the_order_of_the_client() {
         let mut endpoints = Endpoints::new(EndpointSettings::default());
         let offer =
             "Sec-WebSocket-Protocol: json.reliable.webpubsub.azure.v1, json.webpubsub.azure.v1";
         for (path, lines, expected) in [
-            ("/ws", offer, Some("json.webpubsub.azure.v1")),
+            ("/ws", offer, Some("json.reliable.webpubsub.azure.v1")),
+            (
+                "/ws",
+                "Sec-WebSocket-Protocol: json.webpubsub.azure.v1, json.reliable.webpubsub.azure.v1",
+                Some("json.webpubsub.azure.v1"),
+            ),
             ("/ws", "Sec-WebSocket-Protocol: chat", None),
             ("/ws", "", None),
             ("/echo", offer, None),

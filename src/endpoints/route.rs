@@ -82,11 +82,20 @@ impl Endpoint<'_> {
         HubName::new(name).map(Self::Hub).ok_or(HttpError::NotFound)
     }
 
+    /// The hub that its clients are in, if they are in one.
+    pub(super) fn hub_name(&self) -> Option<HubName> {
+        match self {
+            Self::Echo | Self::Relay(_) => None,
+            Self::Default => Some(HubName::of_default()),
+            Self::Hub(hub) => Some(hub.clone()),
+        }
+    }
+
     /// The subprotocols that are spoken there; none has to be agreed on.
     pub(super) fn subprotocols(&self) -> &'static [&'static str] {
         match self {
             Self::Echo | Self::Relay(_) => &[],
-            Self::Default | Self::Hub(_) => &[pubsub::SUBPROTOCOL],
+            Self::Default | Self::Hub(_) => &[pubsub::SUBPROTOCOL, pubsub::RELIABLE_SUBPROTOCOL],
         }
     }
 
@@ -120,6 +129,9 @@ impl Endpoint<'_> {
         request: &Request<'_>,
         subprotocol: Option<&str>,
     ) -> Result<Speech, HttpError> {
+        if subprotocol == Some(pubsub::RELIABLE_SUBPROTOCOL) {
+            return Ok(Speech::Reliable(pubsub::draw_token()));
+        }
         if matches!(self, Self::Default) || subprotocol.is_some() {
             return Ok(Speech::Json);
         }

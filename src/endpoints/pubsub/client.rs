@@ -4,7 +4,7 @@ use super::ack_log::AckLog;
 use super::flavour::Flavour;
 use super::hub_name::HubName;
 use super::rights::Rights;
-use crate::delivery::GroupName;
+use crate::delivery::{GroupName, RecoveryToken};
 
 /// The name of a user, as the client gave it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -54,6 +54,9 @@ pub(in crate::endpoints) struct Client {
 pub(in crate::endpoints) enum Speech {
     /// In the JSON protocol.
     Json,
+    /// In the JSON protocol, with numbered messages that are kept until they are acknowledged; who knows the secret may
+    /// go on with the connection.
+    Reliable(RecoveryToken),
     /// In payloads alone; what it says goes to this group, or to nobody.
     Plain(Option<Box<str>>),
 }
@@ -62,7 +65,7 @@ impl Speech {
     /// How somebody who speaks so is spoken to.
     pub(super) fn flavour(&self) -> Flavour {
         match self {
-            Self::Json => Flavour::Json,
+            Self::Json | Self::Reliable(_) => Flavour::Json,
             Self::Plain(_) => Flavour::Plain,
         }
     }
@@ -83,6 +86,14 @@ impl Client {
             speech,
             groups: Vec::new(),
             acks: None,
+        }
+    }
+
+    /// The secret of a reliable client.
+    pub(super) fn recovery_token(&self) -> Option<RecoveryToken> {
+        match self.speech {
+            Speech::Reliable(token) => Some(token),
+            Speech::Json | Speech::Plain(_) => None,
         }
     }
 

@@ -16,6 +16,8 @@ use super::payload::{DataType, Payload};
 pub(super) enum ClientMessage<'a> {
     /// Answered with a pong, which tells the client that the way there and back is open.
     Ping,
+    /// The client has every message up to this number.
+    SequenceAck(u64),
     /// Something to be done, and to be acknowledged if it has an id.
     Request {
         /// The number that the acknowledgement is to carry.
@@ -68,6 +70,8 @@ pub(super) enum InvalidMessage {
     UnknownDataType,
     /// `data` is missing, null or not what `dataType` says.
     BadData,
+    /// `sequenceId` is missing.
+    BadSequenceId,
     /// `ttlSeconds` is above [`TTL_SECONDS_MAX`].
     BadTimeToLive,
     /// `metadata` is not an object or longer than [`METADATA_BYTES_MAX`].
@@ -85,6 +89,7 @@ impl InvalidMessage {
             Self::BadEvent => "event missing or not a valid name",
             Self::UnknownDataType => "unknown dataType",
             Self::BadData => "data missing or not of its dataType",
+            Self::BadSequenceId => "sequenceId missing",
             Self::BadTimeToLive => "ttlSeconds out of range",
             Self::BadMetadata => "metadata not an object or too long",
         }
@@ -131,6 +136,8 @@ struct Fields<'a> {
     group: Option<Text<'a>>,
     /// The number for the acknowledgement; an integer without sign, point or exponent.
     ack_id: Option<u64>,
+    /// The number of a message that the client has; an integer like `ack_id`.
+    sequence_id: Option<u64>,
     /// Whether the sender is left out; false if absent.
     no_echo: Option<bool>,
     /// A name of a [`DataType`].
@@ -166,12 +173,15 @@ enum Kind {
     Event,
     /// `ping`
     Ping,
+    /// `sequenceAck`
+    SequenceAck,
 }
 
 impl Kind {
     /// Every type under its name, the most frequent ones first.
-    const NAMES: [(&'static str, Self); 5] = [
+    const NAMES: [(&'static str, Self); 6] = [
         ("sendToGroup", Self::SendToGroup),
+        ("sequenceAck", Self::SequenceAck),
         ("ping", Self::Ping),
         ("joinGroup", Self::JoinGroup),
         ("leaveGroup", Self::LeaveGroup),
@@ -194,6 +204,10 @@ impl<'a> Fields<'a> {
         let ack_id = self.ack_id;
         let request = match kind {
             Kind::Ping => return Ok(ClientMessage::Ping),
+            Kind::SequenceAck => {
+                let number = self.sequence_id.ok_or(InvalidMessage::BadSequenceId)?;
+                return Ok(ClientMessage::SequenceAck(number));
+            }
             Kind::JoinGroup => Request::JoinGroup(self.into_group()?),
             Kind::LeaveGroup => Request::LeaveGroup(self.into_group()?),
             Kind::SendToGroup => Request::SendToGroup(self.into_group_message()?),
@@ -393,18 +407,22 @@ mod tests {
 
     #[test]
     fn types_that_nobody_knows_are_invalid() {
-        for kind in [
-            "",
-            "pong",
-            "ack",
-            "message",
-            "sequenceAck",
-            "joinGroup ",
-            "invoke",
-        ] {
+        for kind in ["", "pong", "ack", "message", "joinGroup ", "invoke"] {
             let text = format!(r#"{{"type":"{kind}","group":"g","data":1}}"#);
             assert_eq!(parse(&text), Err(InvalidMessage::UnknownType), "{kind}");
         }
+    }
+
+    #[test]
+    fn an_acknowledged_number_has_to_be_there() {
+        assert_eq!(
+            parse(r#"{"type":"sequenceAck","sequenceId":7}"#),
+            Ok(ClientMessage::SequenceAck(7))
+        );
+        assert_eq!(
+            parse(r#"{"type":"sequenceAck"}"#),
+            Err(InvalidMessage::BadSequenceId)
+        );
     }
 
     #[test]

@@ -8,7 +8,8 @@ use std::io::Write;
 use super::codec::GroupMessage;
 use super::connection_id::ConnectionId;
 use super::refusal::Refusal;
-use crate::delivery::Outcome;
+use super::reliable;
+use crate::delivery::{Outcome, RecoveryToken};
 
 /// The answer to a ping.
 pub(super) const PONG: &[u8] = br#"{"type":"pong"}"#;
@@ -21,14 +22,26 @@ pub(super) struct Encoder {
 }
 
 impl Encoder {
-    /// The first message that a client gets: who it is.
-    pub(super) fn connected(&mut self, user: Option<&str>, connection: ConnectionId) -> &[u8] {
+    /// The first message that a client gets: who it is, and with which token it may come back.
+    pub(super) fn connected(
+        &mut self,
+        user: Option<&str>,
+        connection: ConnectionId,
+        token: Option<RecoveryToken>,
+    ) -> &[u8] {
         self.begin(r#"{"type":"system","event":"connected","userId":"#);
         match user {
             Some(user) => self.push_json_string(user),
             None => self.push("null"),
         }
-        self.push_fmt(format_args!(r#","connectionId":"{connection}"}}"#));
+        self.push_fmt(format_args!(r#","connectionId":"{connection}""#));
+        if let Some(token) = token {
+            self.push_fmt(format_args!(
+                r#","reconnectionToken":"{}""#,
+                reliable::token_text(token)
+            ));
+        }
+        self.push("}");
         &self.buffer
     }
 
@@ -143,15 +156,21 @@ mod tests {
         );
         let mut encoder = Encoder::default();
         assert_eq!(
-            str::from_utf8(encoder.connected(Some("a\"é"), connection)).unwrap(),
+            str::from_utf8(encoder.connected(Some("a\"é"), connection, None)).unwrap(),
             format!(
                 r#"{{"type":"system","event":"connected","userId":"a\"é","connectionId":"{connection}"}}"#
             )
         );
         assert_eq!(
-            str::from_utf8(encoder.connected(None, connection)).unwrap(),
+            str::from_utf8(encoder.connected(
+                None,
+                connection,
+                Some(crate::delivery::RecoveryToken([0xab; 16]))
+            ))
+            .unwrap(),
             format!(
-                r#"{{"type":"system","event":"connected","userId":null,"connectionId":"{connection}"}}"#
+                r#"{{"type":"system","event":"connected","userId":null,"connectionId":"{connection}","reconnectionToken":"{}"}}"#,
+                "ab".repeat(16)
             )
         );
     }

@@ -86,10 +86,30 @@ impl Hubs {
             out.join(group.clone());
         }
         if flavour == Flavour::Json {
-            let connection = self.connection_ids.of(&client.hub, flavour, out.session());
-            let connected = self.encoder.connected(client.user_name(), connection);
-            out.reply(OpCode::Text, &[connected]);
+            self.greet(client, out);
         }
+    }
+
+    /// A reliable client has come back: it learns that it is who it was, and gets what it missed.
+    pub(in crate::endpoints) fn on_recovered(&mut self, client: &Client, out: &mut Outgoing<'_>) {
+        self.greet(client, out);
+        out.replay();
+    }
+
+    /// Tells a client who it is.
+    fn greet(&mut self, client: &Client, out: &mut Outgoing<'_>) {
+        let flavour = client.speech.flavour();
+        let connection = self.connection_ids.of(&client.hub, flavour, out.session());
+        let token = client.recovery_token();
+        let connected = self
+            .encoder
+            .connected(client.user_name(), connection, token);
+        out.reply(OpCode::Text, &[connected]);
+    }
+
+    /// The names of connections.
+    pub(in crate::endpoints) fn connection_ids(&self) -> &ConnectionIds {
+        &self.connection_ids
     }
 
     /// A client has gone.
@@ -129,6 +149,14 @@ impl Hubs {
         };
         match codec::parse(text) {
             Ok(ClientMessage::Ping) => out.reply(OpCode::Text, &[encoder::PONG]),
+            Ok(ClientMessage::SequenceAck(number)) if client.recovery_token().is_some() => {
+                out.acknowledge(number);
+            }
+            // Nobody else has numbers to acknowledge.
+            Ok(ClientMessage::SequenceAck(_)) => {
+                let reason = codec::InvalidMessage::UnknownType.reason();
+                out.close(CloseCode::INVALID_PAYLOAD, reason);
+            }
             Ok(ClientMessage::Request { ack_id, request }) => {
                 self.on_request(client, ack_id, &request, out);
             }
@@ -297,9 +325,11 @@ impl Hubs {
             return Ok((Addressees::one(session, flavour), Audience::Direct));
         }
         self.check_group_name(name)?;
-        if let (Some(group), Speech::Json, false) =
-            (client.group(name), &client.speech, self.has_plain())
-        {
+        if let (Some(group), Flavour::Json, false) = (
+            client.group(name),
+            client.speech.flavour(),
+            self.has_plain(),
+        ) {
             // A member's own name of the group is at hand; a new one has to be allocated.
             return Ok((Addressees::members(group.clone(), None), Audience::Members));
         }

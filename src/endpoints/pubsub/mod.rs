@@ -9,6 +9,7 @@
 //! | [`hub`] | what it means, and who may ask for what |
 //! | [`token`], [`rights`], [`pattern`] | what a client was granted |
 //! | [`client`], [`ack_log`], [`connection_id`], [`hub_name`] | what is remembered of a client, and what it is called |
+//! | [`reliable`] | how messages are numbered for clients that acknowledge them |
 //! | [`flavour`] | that there are clients which do not speak JSON |
 //! | [`encoder`], [`refusal`] | what a client is told |
 //!
@@ -19,9 +20,13 @@
 //! | `sendToGroup` | `ack` with the counts `recipients` and `dropped`, once every loop has delivered |
 //! | `event` | `ack` with the error `NotFound`: there is nothing behind this server that takes events |
 //! | `ping` | `pong` |
+//! | `sequenceAck` (reliable clients) | nothing |
 //! | anything else, or any of these with a field missing or wrong | Close 1007; 1003 for a binary message |
 //!
 //! An `ack` comes only if the request has an `ackId`. Requests may be sent before `connected` is seen.
+//!
+//! A client that agrees on the reliable subprotocol gets every message with a number, and may come back with another
+//! socket for what it has not acknowledged.
 //!
 //! A client that agrees on no subprotocol gets payloads without envelopes and nothing else: text and JSON values as text
 //! messages, binary as binary ones. What it says goes to the group that it was opened with
@@ -39,6 +44,7 @@ mod nesting;
 mod pattern;
 mod payload;
 mod refusal;
+mod reliable;
 mod rights;
 mod token;
 
@@ -46,6 +52,7 @@ pub(super) use client::{Client, Speech};
 pub(super) use connection_id::ConnectionIds;
 pub(super) use hub::{HubLimits, Hubs};
 pub(super) use hub_name::HubName;
+pub(super) use reliable::{NUMBERING, RELIABLE_SUBPROTOCOL, draw_token, recover};
 pub(super) use token::Grant;
 
 /// The subprotocol whose messages these are; without it `/ws` speaks the same.
