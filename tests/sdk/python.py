@@ -1,0 +1,190 @@
+"""Drives a server with the official Python SDKs, unmodified: every case is a function, and one that raises fails.
+
+    python python.py ENDPOINT ACCESS-KEY
+
+Prints one line per case; exits with 1 if one has failed.
+"""
+
+import queue
+import sys
+import threading
+import traceback
+
+from azure.messaging.webpubsubclient import WebPubSubClient, WebPubSubClientCredential
+from azure.messaging.webpubsubclient.models import (
+    CallbackType,
+    SendMessageError,
+    WebPubSubDataType,
+    WebPubSubProtocolType,
+)
+from azure.messaging.webpubsubservice import WebPubSubServiceClient
+
+ENDPOINT, KEY = sys.argv[1:]
+
+# How long anything may take, in seconds.
+DEADLINE = 5
+ALL_ROLES = ["webpubsub.joinLeaveGroup", "webpubsub.sendToGroup"]
+
+
+def service_of(hub):
+    """A service client of the hub; one try per request."""
+    connection = f"Endpoint={ENDPOINT};AccessKey={KEY};Version=1.0;"
+    return WebPubSubServiceClient.from_connection_string(connection, hub=hub, retry_total=0)
+
+
+class Peer:
+    """A client and what it gets, in order, to be waited for."""
+
+    def __init__(self, context, user=None, roles=ALL_ROLES, groups=None):
+        def url():
+            token = service_of(context.hub).get_client_access_token(user_id=user, roles=roles, groups=groups)
+            return token["url"]
+
+        self.client = WebPubSubClient(
+            WebPubSubClientCredential(url),
+            protocol_type=context.protocol,
+            message_retry_total=0,
+            reconnect_retry_total=0,
+        )
+        self.messages, self.connected, self.closed = queue.Queue(), queue.Queue(), queue.Queue()
+        self.client.subscribe(CallbackType.GROUP_MESSAGE, self.messages.put)
+        self.client.subscribe(CallbackType.SERVER_MESSAGE, self.messages.put)
+        self.client.subscribe(CallbackType.CONNECTED, self.connected.put)
+        self.client.subscribe(CallbackType.DISCONNECTED, self.closed.put)
+        context.peers.append(self)
+        self.client.open()
+        self.id = self.connected.get(timeout=DEADLINE).connection_id
+
+    def next(self):
+        """The next message."""
+        return self.messages.get(timeout=DEADLINE)
+
+    def send(self, group, data, kind=WebPubSubDataType.TEXT, **options):
+        """Sends to a group."""
+        self.client.send_to_group(group, data, kind, **options)
+
+
+def refusal(operation):
+    """What an operation is refused with."""
+    try:
+        operation()
+    except SendMessageError as error:
+        return error.error_detail.name
+    return "success"
+
+
+def a_group_hears_what_is_sent_to_it(context):
+    ann, ben = Peer(context, "ann"), Peer(context, "ben")
+    ann.client.join_group("room")
+    ben.client.join_group("room")
+    ann.send("room", {"hello": [1, "ö"]}, WebPubSubDataType.JSON)
+    for peer in ann, ben:
+        message = peer.next()
+        assert (message.group, message.data, message.from_user_id) == ("room", {"hello": [1, "ö"]}, "ann")
+    ben.client.leave_group("room")
+    ann.send("room", "again")
+    assert ann.next().data == "again"
+    assert ben.messages.empty()
+
+
+def a_direct_message_reaches_its_user_or_connection_alone(context):
+    ann, ben, eve = Peer(context, "ann"), Peer(context, "ben"), Peer(context, "eve")
+    ann.send("@user/ben", "to the user")
+    ann.send(f"@conn/{ben.id}", "to the connection")
+    message = ben.next()
+    assert message.data == "to the user"
+    assert ben.next().data == "to the connection"
+    ben.send(f"@user/{message.from_user_id}", "back")
+    assert ann.next().data == "back"
+    assert eve.messages.empty()
+
+
+def a_broadcast_reaches_everyone(context):
+    peers = [Peer(context, "ann"), Peer(context, "ben"), Peer(context)]
+    peers[0].send("@all", 7, WebPubSubDataType.JSON)
+    for peer in peers:
+        assert peer.next().data == 7
+
+
+def binary_data_arrives_as_it_was(context):
+    ann = Peer(context, "ann", groups=["room"])
+    ann.send("room", memoryview(b"\x00\x01\xfe\xff"), WebPubSubDataType.BINARY)
+    assert bytes(ann.next().data) == b"\x00\x01\xfe\xff"
+
+
+def without_an_echo_the_sender_hears_nothing(context):
+    ann, ben = Peer(context, "ann"), Peer(context, "ben")
+    ann.send("@all", "others", no_echo=True)
+    assert ben.next().data == "others"
+    assert ann.messages.empty()
+
+
+def nobody_there_is_not_found(context):
+    ann = Peer(context, "ann")
+    assert refusal(lambda: ann.send("@user/nobody", "x")) == "NotFound"
+
+
+def no_role_is_forbidden(context):
+    ann = Peer(context, "ann", roles=["webpubsub.sendToGroup.room"])
+    assert refusal(lambda: ann.send("room", "x")) == "success"
+    assert refusal(lambda: ann.send("other", "x")) == "Forbidden"
+    assert refusal(lambda: ann.client.join_group("room")) == "Forbidden"
+
+
+def the_same_ack_id_again_is_carried_out_once(context):
+    ann = Peer(context, "ann", groups=["room"])
+    for _ in range(2):
+        ann.send("room", "x", ack_id=4711)
+    ann.send("room", "y")
+    assert [ann.next().data, ann.next().data] == ["x", "y"]
+
+
+CLIENT_CASES = [
+    a_group_hears_what_is_sent_to_it,
+    a_direct_message_reaches_its_user_or_connection_alone,
+    a_broadcast_reaches_everyone,
+    binary_data_arrives_as_it_was,
+    without_an_echo_the_sender_hears_nothing,
+    nobody_there_is_not_found,
+    no_role_is_forbidden,
+    the_same_ack_id_again_is_carried_out_once,
+]
+
+# The same for every protocol that has clients; the reliable one will have cases of its own besides.
+SUITES = [
+    ("json", WebPubSubProtocolType.JSON, CLIENT_CASES),
+]
+
+
+class Context:
+    """What one case works with: a hub of its own, and the clients that are closed when it is over."""
+
+    def __init__(self, hub, protocol):
+        self.hub, self.protocol, self.peers = hub, protocol, []
+
+
+def main():
+    """Runs all cases; returns the exit code."""
+    failed_count = number = 0
+    for suite, protocol, cases in SUITES:
+        for case in cases:
+            number += 1
+            context = Context(f"py{number}", protocol)
+            name = f"{suite}: {case.__name__.replace('_', ' ')}"
+            try:
+                case(context)
+                print(f"ok      {name}", flush=True)
+            except Exception:  # Whatever it is, the other cases are of interest too.
+                failed_count += 1
+                print(f"FAILED  {name}\n{traceback.format_exc()}", flush=True)
+            # Each takes seconds to end its threads.
+            closers = [threading.Thread(target=peer.client.close) for peer in context.peers]
+            for closer in closers:
+                closer.start()
+            for closer in closers:
+                closer.join()
+    return 1 if failed_count else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
