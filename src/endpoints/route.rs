@@ -44,7 +44,7 @@ impl<'a> Route<'a> {
         settings: &EndpointSettings,
     ) -> Result<Self, HttpError> {
         match request.path() {
-            "/" => Ok(Self::Page(Page::Front)),
+            "/" => Ok(Self::Page(Page::FRONT)),
             "/healthz" => Ok(Self::Page(Page::Health)),
             "/ws" => Ok(Self::Socket(Endpoint::Default)),
             "/client" | "/client/" => {
@@ -56,6 +56,9 @@ impl<'a> Route<'a> {
                 Ok(Self::Socket(Endpoint::hub(&hub)?))
             }
             "/echo" if settings.offers_echo => Ok(Self::Socket(Endpoint::Echo)),
+            path if let Some(name) = path.strip_prefix("/chat/") => Page::chat_file(name)
+                .map(Self::Page)
+                .ok_or(HttpError::NotFound),
             path if path.starts_with("/relay/") => {
                 let group = only_segment_behind(1, request)?;
                 if group.trim().is_empty() || group.len() > settings.group_name_bytes_max {
@@ -176,7 +179,11 @@ mod tests {
 
     #[test]
     fn every_path_leads_to_its_endpoint() {
-        assert_eq!(find("/"), Ok(Route::Page(Page::Front)));
+        assert_eq!(find("/"), Ok(Route::Page(Page::FRONT)));
+        assert_eq!(
+            find("/chat/main.js").ok(),
+            Page::chat_file("main.js").map(Route::Page)
+        );
         assert_eq!(find("/healthz"), Ok(Route::Page(Page::Health)));
         assert_eq!(find("/ws"), Ok(Route::Socket(Endpoint::Default)));
         assert_eq!(find("/echo"), Ok(Route::Socket(Endpoint::Echo)));
@@ -268,6 +275,12 @@ mod tests {
             "/relay//",
             "/relay/%20",
             "/relay/%20%09",
+            "/chat",
+            "/chat/",
+            "/chat/main",
+            "/chat/../ws",
+            "/chat/%6dain.js",
+            "/index.html",
         ] {
             assert_eq!(find(path), Err(HttpError::NotFound), "{path}");
         }

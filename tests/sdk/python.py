@@ -18,6 +18,7 @@ from azure.messaging.webpubsubclient.models import (
     WebPubSubProtocolType,
 )
 from azure.messaging.webpubsubservice import WebPubSubServiceClient
+from proxy import Proxy
 
 ENDPOINT, KEY = sys.argv[1:]
 
@@ -26,18 +27,18 @@ DEADLINE = 5
 ALL_ROLES = ["webpubsub.joinLeaveGroup", "webpubsub.sendToGroup"]
 
 
-def service_of(hub):
+def service_of(hub, endpoint=ENDPOINT):
     """A service client of the hub; one try per request."""
-    connection = f"Endpoint={ENDPOINT};AccessKey={KEY};Version=1.0;"
+    connection = f"Endpoint={endpoint};AccessKey={KEY};Version=1.0;"
     return WebPubSubServiceClient.from_connection_string(connection, hub=hub, retry_total=0)
 
 
 class Peer:
     """A client and what it gets, in order, to be waited for."""
 
-    def __init__(self, context, user=None, roles=ALL_ROLES, groups=None):
+    def __init__(self, context, user=None, roles=ALL_ROLES, groups=None, endpoint=ENDPOINT):
         def url():
-            token = service_of(context.hub).get_client_access_token(user_id=user, roles=roles, groups=groups)
+            token = service_of(context.hub, endpoint).get_client_access_token(user_id=user, roles=roles, groups=groups)
             return token["url"]
 
         self.client = WebPubSubClient(
@@ -139,6 +140,22 @@ def the_same_ack_id_again_is_carried_out_once(context):
     assert [ann.next().data, ann.next().data] == ["x", "y"]
 
 
+def a_cut_connection_goes_on_where_it_was_twice(context):
+    with Proxy(ENDPOINT) as proxy:
+        ann, ben = Peer(context, "ann", groups=["room"], endpoint=proxy.endpoint), Peer(context, "ben")
+        for first in (1, 11):
+            for number in range(first, first + 10):
+                if number == first + 5:
+                    proxy.cut()
+                ben.send("room", number, WebPubSubDataType.JSON)
+            for number in range(first, first + 10):
+                assert ann.next().data == number
+            ben.send(f"@conn/{ann.id}", "same connection")
+            assert ann.next().data == "same connection"
+        assert ann.connected.empty() and ann.closed.empty(), "the application need not know"
+        ann.client.close()
+
+
 CLIENT_CASES = [
     a_group_hears_what_is_sent_to_it,
     a_direct_message_reaches_its_user_or_connection_alone,
@@ -150,9 +167,12 @@ CLIENT_CASES = [
     the_same_ack_id_again_is_carried_out_once,
 ]
 
-# The same for every protocol that has clients; the reliable one will have cases of its own besides.
+RELIABLE_CASES = [a_cut_connection_goes_on_where_it_was_twice]
+
+# The same for every protocol that has clients; the reliable one has cases of its own besides.
 SUITES = [
     ("json", WebPubSubProtocolType.JSON, CLIENT_CASES),
+    ("reliable", WebPubSubProtocolType.JSON_RELIABLE, CLIENT_CASES + RELIABLE_CASES),
 ]
 
 
