@@ -139,8 +139,50 @@ pub struct Delivery<F> {
     pub frame: F,
     /// Who is to get it.
     pub recipients: Recipients,
-    /// Somebody among the recipients who is not to get it: the sender who asked for no echo.
-    pub except: Option<SessionId>,
+    /// Who of the recipients does not get it.
+    pub except: Except,
+}
+
+/// Who of the recipients is left out.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Except {
+    /// Nobody.
+    #[default]
+    Nobody,
+    /// One: the sender who asked for no echo.
+    One(SessionId),
+    /// Several.
+    Many(Arc<[SessionId]>),
+}
+
+impl Except {
+    /// Whether `session` is left out.
+    #[must_use]
+    #[inline]
+    pub fn contains(&self, session: SessionId) -> bool {
+        match self {
+            Self::Nobody => false,
+            Self::One(one) => *one == session,
+            Self::Many(many) => many.contains(&session),
+        }
+    }
+}
+
+impl From<Option<SessionId>> for Except {
+    fn from(session: Option<SessionId>) -> Self {
+        session.map_or(Self::Nobody, Self::One)
+    }
+}
+
+impl FromIterator<SessionId> for Except {
+    fn from_iter<I: IntoIterator<Item = SessionId>>(sessions: I) -> Self {
+        let many: Arc<[_]> = sessions.into_iter().collect();
+        if many.is_empty() {
+            Self::Nobody
+        } else {
+            Self::Many(many)
+        }
+    }
 }
 
 /// How the messages of a recoverable peer are numbered on the wire: `before`, the number in decimal, `after`, then the
@@ -183,13 +225,31 @@ impl AddAssign for Outcome {
     }
 }
 
+/// A part of a list of connections, which is in the order of their ids.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Page {
+    /// The list goes on behind this one; `None`: it begins.
+    pub after: Option<SessionId>,
+    /// The most connections that are wanted.
+    pub len_max: usize,
+}
+
+/// One connection of a list.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Member {
+    /// Which one.
+    pub session: SessionId,
+    /// Who is connected, if the application knows.
+    pub name: Option<Box<str>>,
+}
+
 #[cfg(test)]
 mod tests {
     use std::collections::HashSet;
 
     use proptest::prelude::{any, proptest};
 
-    use super::{GroupName, Outcome, Recipients, SessionId};
+    use super::{Except, GroupName, Outcome, Recipients, SessionId};
 
     proptest! {
         #[test]
@@ -261,6 +321,18 @@ mod tests {
     fn a_clone_of_a_name_is_the_same_group() {
         let name = GroupName::new("hub", "room");
         assert_eq!(Recipients::Group(name.clone()), Recipients::Group(name));
+    }
+
+    #[test]
+    fn who_is_left_out_is_nobody_one_or_several() {
+        let [a, b, c] = [1, 2, 3].map(SessionId::from_bits);
+        let nobody: Except = None.into();
+        assert_eq!(nobody, [].into_iter().collect());
+        assert!(!nobody.contains(a));
+        let one: Except = Some(a).into();
+        assert!(one.contains(a) && !one.contains(b));
+        let two: Except = [a, c].into_iter().collect();
+        assert!(two.contains(a) && !two.contains(b) && two.contains(c));
     }
 
     #[test]

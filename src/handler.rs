@@ -6,21 +6,38 @@
 
 use std::borrow::Cow;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::delivery::{
-    Delivery, GroupName, Numbering, Outcome, Recipients, RecoveryToken, SessionId,
+    Delivery, Except, GroupName, Member, Numbering, Outcome, Page, Recipients, RecoveryToken,
+    SessionId,
 };
 use crate::http::{Handshake, Request, Response};
 use crate::proto::{CloseCode, FrameBuffer, FrameRange, Message, OpCode};
 
 /// An application: every loop has its own clone, and what it knows of one connection is its [`Handler::Peer`].
 pub trait Handler: Clone + Send + 'static {
-    /// What the application remembers of one open WebSocket.
+    /// What the application remembers of one open WebSocket, or of one request that it answers later.
     type Peer: Send;
 
-    /// A request is complete: answer it, or accept it as a WebSocket.
-    fn on_request(&mut self, request: &Request<'_>, arrival: Arrival) -> Answer<Self::Peer>;
+    /// A request is complete: answer it, now or later, or accept it as a WebSocket.
+    fn on_request(
+        &mut self,
+        request: &Request<'_>,
+        arrival: Arrival,
+        out: &mut Outgoing<'_>,
+    ) -> Answer<Self::Peer>;
+
+    /// The head of a request is complete, and its client waits with the body until it is told to send it.
+    ///
+    /// # Errors
+    ///
+    /// What the client is told instead; the connection ends then.
+    fn on_expectation(&mut self, request: &Request<'_>, arrival: Arrival) -> Result<(), Response> {
+        let _ = (request, arrival);
+        Ok(())
+    }
 
     /// The opening handshake is done; what is sent now goes out right behind it.
     fn on_open(&mut self, peer: &mut Self::Peer, out: &mut Outgoing<'_>) {
@@ -36,9 +53,26 @@ pub trait Handler: Clone + Send + 'static {
         let _ = (peer, out);
     }
 
-    /// A delivery that was asked for with a receipt has reached every loop.
+    /// What was asked for with a receipt has been done on every loop.
     fn on_receipt(&mut self, peer: &mut Self::Peer, receipt: Receipt, out: &mut Outgoing<'_>) {
         let _ = (peer, receipt, out);
+    }
+
+    /// Another connection asks something of this WebSocket; returns whether it was done.
+    fn on_command(
+        &mut self,
+        peer: &mut Self::Peer,
+        command: &Command,
+        out: &mut Outgoing<'_>,
+    ) -> bool {
+        let _ = (peer, command, out);
+        false
+    }
+
+    /// Who is connected, as lists of connections tell it.
+    fn name_of<'p>(&self, peer: &'p Self::Peer) -> Option<&'p str> {
+        let _ = peer;
+        None
     }
 
     /// The WebSocket has ended, whoever ended it; its memberships are gone. Comes once for each `on_open`.
@@ -61,6 +95,9 @@ pub struct Arrival {
 pub enum Answer<P> {
     /// This is the response; the connection goes on with HTTP, or ends, as the two heads say.
     Respond(Response),
+    /// The response follows, by [`Outgoing::respond`]; until then nothing more is read from the connection. If it does
+    /// not come within the handshake timeout, the client is told that the server is unavailable.
+    Later(P),
     /// The connection becomes a WebSocket.
     Upgrade(Upgrade<P>),
     /// The connection becomes the WebSocket of a session that has lost its own, or is about to.
@@ -93,13 +130,28 @@ pub struct Recover {
     pub refusal: (CloseCode, &'static str),
 }
 
-/// How a delivery went that was asked for with a receipt.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What became of something that was asked for with a receipt, all loops together.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Receipt {
-    /// The number that the handler gave to the delivery.
+    /// The number that the handler gave to it.
     pub token: u64,
-    /// What became of it, all loops together.
+    /// Deliveries and commands: who got it and who did not. Lists: how many connections there are in all.
     pub outcome: Outcome,
+    /// Lists: the page of each loop, one behind the other.
+    pub members: Vec<Member>,
+}
+
+/// What one connection can ask of others.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Command {
+    /// To be a member of the group of that name.
+    Join(Arc<str>),
+    /// To be a member of the group of that name no longer.
+    Leave(Arc<str>),
+    /// To be a member of no group.
+    LeaveAll,
+    /// To go, for this reason.
+    Close(Arc<str>),
 }
 
 /// What a handler asks for on behalf of one connection, in the order of asking.
@@ -151,7 +203,7 @@ impl<'a> Outgoing<'a> {
     pub fn deliver(
         &mut self,
         recipients: Recipients,
-        except: Option<SessionId>,
+        except: impl Into<Except>,
         opcode: OpCode,
         parts: &[&[u8]],
         token: Option<u64>,
@@ -161,10 +213,40 @@ impl<'a> Outgoing<'a> {
             delivery: Delivery {
                 frame,
                 recipients,
-                except,
+                except: except.into(),
             },
             token,
         });
+    }
+
+    /// Asks something of all `recipients` but `except`; how many did it comes back as a [`Receipt`].
+    pub fn command(
+        &mut self,
+        recipients: Recipients,
+        except: Except,
+        command: Command,
+        token: u64,
+    ) {
+        self.wish(What::Command {
+            recipients,
+            except,
+            command,
+            token,
+        });
+    }
+
+    /// Asks who the `recipients` are; the answer comes back as a [`Receipt`].
+    pub fn list(&mut self, recipients: Recipients, page: Page, token: u64) {
+        self.wish(What::List {
+            recipients,
+            page,
+            token,
+        });
+    }
+
+    /// Answers the request that was to be answered [`Later`](Answer::Later); does nothing if there is none any more.
+    pub fn respond(&mut self, response: Response) {
+        self.wish(What::Respond(response));
     }
 
     /// Makes the connection a member of `group`.
@@ -230,6 +312,28 @@ pub enum What {
         /// Set if the outcome is to come back as a [`Receipt`].
         token: Option<u64>,
     },
+    /// Something of others.
+    Command {
+        /// Of whom.
+        recipients: Recipients,
+        /// Of whom not.
+        except: Except,
+        /// What.
+        command: Command,
+        /// What the [`Receipt`] is to carry.
+        token: u64,
+    },
+    /// To know who others are.
+    List {
+        /// Who.
+        recipients: Recipients,
+        /// How many of them.
+        page: Page,
+        /// What the [`Receipt`] is to carry.
+        token: u64,
+    },
+    /// The response to the request that waits for one.
+    Respond(Response),
     /// Membership in a group.
     Join(GroupName),
     /// The end of a membership.

@@ -35,7 +35,12 @@ fn everyone() -> GroupName {
 impl Handler for Room {
     type Peer = ();
 
-    fn on_request(&mut self, request: &Request<'_>, _arrival: Arrival) -> Answer<()> {
+    fn on_request(
+        &mut self,
+        request: &Request<'_>,
+        _arrival: Arrival,
+        _out: &mut Outgoing<'_>,
+    ) -> Answer<()> {
         let Ok(handshake) = Handshake::accept(request) else {
             return Answer::Respond(Response::refusal(HttpError::NotFound));
         };

@@ -82,6 +82,9 @@ fn effects(endpoints: &mut Endpoints, text: &str) -> Vec<Effect> {
             What::Reply(range) => Effect::Reply(payload(&shared, range)),
             What::Deliver { delivery, .. } => Effect::Delivery(payload(&shared, delivery.frame)),
             What::Join(_) | What::Leave(_) => Effect::Membership,
+            What::Command { .. } | What::List { .. } | What::Respond(_) => {
+                panic!("clients of a hub ask for nothing of the kind")
+            }
             What::Acknowledge(_) | What::Replay => panic!("the client is not recoverable"),
             What::Close(code, reason) => {
                 assert_eq!(code.get(), 1007);
@@ -105,7 +108,9 @@ fn open(endpoints: &mut Endpoints) -> Peer {
         remote: SocketAddr::from((Ipv4Addr::LOCALHOST, 1)),
         unix_seconds: 0,
     };
-    match endpoints.on_request(&request, arrival) {
+    let (mut frames, mut wishes) = (FrameBuffer::default(), Vec::new());
+    let mut out = Outgoing::new(SessionId::from_bits(1), &mut frames, &mut wishes);
+    match endpoints.on_request(&request, arrival, &mut out) {
         Answer::Upgrade(upgrade) => upgrade.peer,
         answer => panic!("not upgraded: {answer:?}"),
     }

@@ -8,6 +8,8 @@
 //! | `/client/hubs/{hub}`, `/client/?hub={hub}` | WebSocket | the JSON protocol on a hub; payloads alone without its subprotocol |
 //! | `/relay/{group}` | WebSocket | messages as they are to the others of a group; `?echo=true`: to the sender as well |
 //! | `/echo` | WebSocket | every message back, unless switched off |
+//! | `/api/health` | GET, HEAD | as `/healthz`, for the service SDKs |
+//! | `/api/hubs/{hub}/…` | see [`rest`] | what services ask of a hub |
 //!
 //! A request is judged in one order, and the first fault answers: path (404), method (405), upgrade and subprotocols
 //! (426, 400), origin (403, 400), token (401, 400), what it gives a right to (403).
@@ -21,18 +23,20 @@ mod pubsub;
 #[cfg(test)]
 mod recorder;
 mod relay;
+mod rest;
 mod route;
 
 use std::time::Duration;
 
 use crate::config::Config;
-use crate::handler::{Answer, Arrival, Handler, Outgoing, Receipt, Upgrade};
+use crate::handler::{Answer, Arrival, Command, Handler, Outgoing, Receipt, Upgrade};
 use crate::http::{Handshake, HttpError, OriginPolicy, Request, Response};
 use crate::proto::Message;
 use credential::Gate;
 pub use credential::{AccessKey, CredentialError, PublicUrl};
 use pubsub::{Client, ConnectionIds, Grant, HubLimits, HubName, Hubs, Speech};
 use relay::RelayPeer;
+use rest::Reply;
 use route::{Endpoint, Route};
 
 /// What the endpoints have to know of the server's settings.
@@ -106,6 +110,8 @@ enum PeerKind {
     Relay(RelayPeer),
     /// `/ws` and `/client/…`
     PubSub(Box<Client>),
+    /// No WebSocket but a request below `/api/hubs/` that waits for its response.
+    Rest(Box<rest::Pending>),
 }
 
 const _: () = assert!(
@@ -139,15 +145,24 @@ impl Endpoints {
         &mut self,
         request: &Request<'_>,
         arrival: Arrival,
+        out: &mut Outgoing<'_>,
     ) -> Result<Answer<Peer>, HttpError> {
-        let route = Route::find(request, &self.settings)?;
-        let allow = route.allow();
-        if !allow.split(", ").any(|method| method == request.method()) {
-            return Err(HttpError::MethodNotAllowed { allow });
-        }
-        match route {
-            Route::Page(page) => Ok(Answer::Respond(page.response())),
-            Route::Socket(endpoint) => self.upgrade(endpoint, request, arrival),
+        match Route::find(request, &self.settings)? {
+            Route::Page(page) => {
+                check_method(request, route::PAGE_METHODS)?;
+                Ok(Answer::Respond(page.response()))
+            }
+            Route::Socket(endpoint) => {
+                check_method(request, route::SOCKET_METHODS)?;
+                self.upgrade(endpoint, request, arrival)
+            }
+            Route::Rest => {
+                let reply = rest::answer(&self.gate, &mut self.hubs, request, arrival, out);
+                Ok(match reply {
+                    Reply::Now(response) => Answer::Respond(response),
+                    Reply::Later(pending) => Answer::Later(Peer(PeerKind::Rest(Box::new(pending)))),
+                })
+            }
         }
     }
 
@@ -235,14 +250,29 @@ impl Endpoints {
 impl Handler for Endpoints {
     type Peer = Peer;
 
-    fn on_request(&mut self, request: &Request<'_>, arrival: Arrival) -> Answer<Peer> {
-        self.answer(request, arrival)
+    fn on_request(
+        &mut self,
+        request: &Request<'_>,
+        arrival: Arrival,
+        out: &mut Outgoing<'_>,
+    ) -> Answer<Peer> {
+        self.answer(request, arrival, out)
             .unwrap_or_else(|error| Answer::Respond(Response::refusal(error)))
+    }
+
+    fn on_expectation(&mut self, request: &Request<'_>, arrival: Arrival) -> Result<(), Response> {
+        Route::find(request, &self.settings)
+            .and_then(|route| match route {
+                Route::Page(_) => check_method(request, route::PAGE_METHODS),
+                Route::Socket(_) => check_method(request, route::SOCKET_METHODS),
+                Route::Rest => rest::judge(&self.gate, request, arrival),
+            })
+            .map_err(Response::refusal)
     }
 
     fn on_open(&mut self, peer: &mut Peer, out: &mut Outgoing<'_>) {
         match &peer.0 {
-            PeerKind::Echo => {}
+            PeerKind::Echo | PeerKind::Rest(_) => {}
             PeerKind::Relay(relay) => relay.on_open(out),
             PeerKind::PubSub(client) => self.hubs.on_open(client, out),
         }
@@ -260,13 +290,33 @@ impl Handler for Endpoints {
             PeerKind::Echo => echo::on_message(message, out),
             PeerKind::Relay(relay) => relay.on_message(message, out),
             PeerKind::PubSub(client) => self.hubs.on_message(client, message, out),
+            PeerKind::Rest(_) => {}
         }
     }
 
     fn on_receipt(&mut self, peer: &mut Peer, receipt: Receipt, out: &mut Outgoing<'_>) {
-        // Only deliveries of a hub ask for receipts.
-        if let PeerKind::PubSub(client) = &mut peer.0 {
-            self.hubs.on_receipt(client, receipt, out);
+        match &mut peer.0 {
+            PeerKind::Echo | PeerKind::Relay(_) => {}
+            PeerKind::PubSub(client) => self.hubs.on_receipt(client, &receipt, out),
+            PeerKind::Rest(pending) => {
+                if let Some(response) = pending.on_receipt(receipt, &self.hubs) {
+                    out.respond(response);
+                }
+            }
+        }
+    }
+
+    fn on_command(&mut self, peer: &mut Peer, command: &Command, out: &mut Outgoing<'_>) -> bool {
+        match &mut peer.0 {
+            PeerKind::PubSub(client) => self.hubs.on_command(client, command, out),
+            PeerKind::Echo | PeerKind::Relay(_) | PeerKind::Rest(_) => false,
+        }
+    }
+
+    fn name_of<'p>(&self, peer: &'p Peer) -> Option<&'p str> {
+        match &peer.0 {
+            PeerKind::PubSub(client) => client.user_name(),
+            PeerKind::Echo | PeerKind::Relay(_) | PeerKind::Rest(_) => None,
         }
     }
 
@@ -274,6 +324,15 @@ impl Handler for Endpoints {
         if let PeerKind::PubSub(client) = &peer.0 {
             self.hubs.on_close(client);
         }
+    }
+}
+
+/// Checks that `request` has one of the methods `allow`, which is the value of an Allow field.
+fn check_method(request: &Request<'_>, allow: &'static str) -> Result<(), HttpError> {
+    if allow.split(", ").any(|method| method == request.method()) {
+        Ok(())
+    } else {
+        Err(HttpError::MethodNotAllowed { allow })
     }
 }
 
@@ -296,7 +355,7 @@ mod tests {
             remote: SocketAddr::from((Ipv4Addr::LOCALHOST, 1)),
             unix_seconds: NOW,
         };
-        endpoints.on_request(&request(lines), arrival)
+        endpoints.on_request(&request(lines), arrival, &mut Recorder::new(0).out())
     }
 
     /// The answer to a request that is no upgrade, or a refused one.

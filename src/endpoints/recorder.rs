@@ -1,18 +1,24 @@
 //! For tests: requests as they reach the endpoints, and what the endpoints ask for, written down.
 
 use crate::config::Config;
-use crate::delivery::{Recipients, SessionId};
+use crate::delivery::{Except, Recipients, SessionId};
 use crate::handler::{Outgoing, What, Wish};
 use crate::http::{Request, RequestReader};
 use crate::proto::{EncodedFrame, FrameBuffer, FrameHeader, FrameRange, Role};
 
 /// The request with these lines and a Host; its memory is never freed.
 pub(super) fn request(lines: &str) -> Request<'static> {
+    request_with_body(lines, b"")
+}
+
+/// The same with a body.
+pub(super) fn request_with_body(lines: &str, body: &[u8]) -> Request<'static> {
     let head = format!(
-        "{}\r\nHost: localhost\r\n\r\n",
-        lines.trim().replace('\n', "\r\n")
+        "{}\r\nHost: localhost\r\nContent-Length: {}\r\n\r\n",
+        lines.trim().replace('\n', "\r\n"),
+        body.len()
     );
-    let mut input = head.into_bytes().leak();
+    let mut input = [head.as_bytes(), body].concat().leak();
     let reader: &mut RequestReader = Box::leak(Box::default());
     reader
         .next(&mut input, &Config::default().http)
@@ -26,6 +32,9 @@ pub(super) fn request(lines: &str) -> Request<'static> {
 /// |---|---|
 /// | `Text: …` | a reply |
 /// | `Text to "hub/group" except 0.1.0 token 5: …` | a delivery |
+/// | `Close("…") of "hub/group" token 0` | a command |
+/// | `list 5 of "hub/group" after 0.1.0 token 0` | a list |
+/// | `respond 200` | a response |
 /// | `join "hub/group"`, `leave "hub/group"` | a membership |
 /// | `close 1007 …` | the end |
 pub(super) struct Recorder {
@@ -59,19 +68,37 @@ impl Recorder {
                 What::Reply(range) => lines.extend(messages(&shared, range)),
                 What::Deliver { delivery, token } => {
                     let (head, payload) = single_message(&shared, delivery.frame);
-                    let recipients = match delivery.recipients {
-                        Recipients::Group(group) => format!("{group:?}"),
-                        Recipients::One(session) => format!("{session:?}"),
-                    };
-                    let except = delivery
-                        .except
-                        .map(|session| format!(" except {session}"))
-                        .unwrap_or_default();
+                    let recipients = recipients_text(&delivery.recipients);
+                    let except = except_text(&delivery.except);
                     let token = token
                         .map(|token| format!(" token {token}"))
                         .unwrap_or_default();
                     lines.push(format!("{head} to {recipients}{except}{token}: {payload}"));
                 }
+                What::Command {
+                    recipients,
+                    except,
+                    command,
+                    token,
+                } => {
+                    let recipients = recipients_text(&recipients);
+                    let except = except_text(&except);
+                    lines.push(format!("{command:?} of {recipients}{except} token {token}"));
+                }
+                What::List {
+                    recipients,
+                    page,
+                    token,
+                } => {
+                    let recipients = recipients_text(&recipients);
+                    let after = page.after.map(|session| format!(" after {session}"));
+                    let after = after.unwrap_or_default();
+                    lines.push(format!(
+                        "list {} of {recipients}{after} token {token}",
+                        page.len_max
+                    ));
+                }
+                What::Respond(response) => lines.push(format!("respond {}", response.status())),
                 What::Join(group) => lines.push(format!("join {group:?}")),
                 What::Leave(group) => lines.push(format!("leave {group:?}")),
                 What::Acknowledge(number) => lines.push(format!("acknowledge {number}")),
@@ -80,6 +107,21 @@ impl Recorder {
             }
         }
         lines
+    }
+}
+
+fn recipients_text(recipients: &Recipients) -> String {
+    match recipients {
+        Recipients::Group(group) => format!("{group:?}"),
+        Recipients::One(session) => format!("{session:?}"),
+    }
+}
+
+fn except_text(except: &Except) -> String {
+    match except {
+        Except::Nobody => String::new(),
+        Except::One(session) => format!(" except {session}"),
+        Except::Many(sessions) => format!(" except {sessions:?}"),
     }
 }
 

@@ -14,6 +14,8 @@ pub(super) enum Route<'a> {
     Page(Page),
     /// Something to open a WebSocket with.
     Socket(Endpoint<'a>),
+    /// `/api/hubs/…`, which services ask; its own table knows what is there.
+    Rest,
 }
 
 /// What a WebSocket can be opened with.
@@ -45,7 +47,8 @@ impl<'a> Route<'a> {
     ) -> Result<Self, HttpError> {
         match request.path() {
             "/" => Ok(Self::Page(Page::FRONT)),
-            "/healthz" => Ok(Self::Page(Page::Health)),
+            "/healthz" | "/api/health" => Ok(Self::Page(Page::Health)),
+            path if path.starts_with("/api/hubs/") => Ok(Self::Rest),
             "/ws" => Ok(Self::Socket(Endpoint::Default)),
             "/client" | "/client/" => {
                 let hub = request.query_value("hub").ok_or(HttpError::NotFound)?;
@@ -69,15 +72,11 @@ impl<'a> Route<'a> {
             _ => Err(HttpError::NotFound),
         }
     }
-
-    /// The methods that the path offers, as the value of an Allow field (RFC 9110 10.2.1).
-    pub(super) fn allow(&self) -> &'static str {
-        match self {
-            Self::Page(_) => "GET, HEAD",
-            Self::Socket(_) => "GET",
-        }
-    }
 }
+
+/// The methods that pages offer, and those of the other endpoints, as values of an Allow field (RFC 9110 10.2.1).
+pub(super) const PAGE_METHODS: &str = "GET, HEAD";
+pub(super) const SOCKET_METHODS: &str = "GET";
 
 impl Endpoint<'_> {
     /// The endpoint of the hub `name`.
@@ -185,6 +184,8 @@ mod tests {
             Page::chat_file("main.js").map(Route::Page)
         );
         assert_eq!(find("/healthz"), Ok(Route::Page(Page::Health)));
+        assert_eq!(find("/api/health"), Ok(Route::Page(Page::Health)));
+        assert_eq!(find("/api/hubs/chat/:send"), Ok(Route::Rest));
         assert_eq!(find("/ws"), Ok(Route::Socket(Endpoint::Default)));
         assert_eq!(find("/echo"), Ok(Route::Socket(Endpoint::Echo)));
         assert_eq!(
@@ -268,6 +269,8 @@ mod tests {
             "/%2e%2e/etc/passwd",
             "/..%2fetc",
             "/healthz/",
+            "/api",
+            "/api/hubs",
             "/relay",
             "/relay/",
             "/relay/a/b",

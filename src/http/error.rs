@@ -31,6 +31,10 @@ pub enum HttpError {
     BodyOnUpgrade,
     /// A `%` in the path is not followed by two hexadecimal digits, or the decoded path is not UTF-8 (RFC 3986 2.1).
     MalformedEscape,
+    /// A parameter of the query is missing, malformed or out of range.
+    BadParameter,
+    /// The body is not what its media type says.
+    MalformedBody,
     /// Sec-WebSocket-Version is missing or not a number from 0 to 255 (RFC 6455 11.3.5).
     MalformedVersion,
     /// Sec-WebSocket-Key is missing or not sixteen bytes in base64 (RFC 6455 4.2.1).
@@ -56,6 +60,8 @@ pub enum HttpError {
     ChunkedBody,
     /// The body is announced to be longer than allowed (RFC 9110 15.5.14).
     BodyTooLarge,
+    /// The body is of no media type that is taken here (RFC 9110 15.5.16).
+    UnsupportedMediaType,
     /// The target is longer than allowed (RFC 9110 15.5.15).
     TargetTooLong,
     /// Something other than `100-continue` is expected (RFC 9110 10.1.1).
@@ -94,6 +100,8 @@ impl HttpError {
             | Self::AmbiguousBody
             | Self::BodyOnUpgrade
             | Self::MalformedEscape
+            | Self::BadParameter
+            | Self::MalformedBody
             | Self::MalformedVersion
             | Self::MalformedKey
             | Self::MalformedSubprotocols => 400,
@@ -105,6 +113,7 @@ impl HttpError {
             Self::ChunkedBody => 411,
             Self::BodyTooLarge => 413,
             Self::TargetTooLong => 414,
+            Self::UnsupportedMediaType => 415,
             Self::UnknownExpectation => 417,
             Self::NotAnUpgrade | Self::UnsupportedVersion => 426,
             Self::TooManyAttempts => 429,
@@ -121,7 +130,14 @@ impl HttpError {
     /// upgrade ends the connection all the same, see [`Request::is_keep_alive`](super::Request::is_keep_alive).
     #[must_use]
     pub fn closes(self) -> bool {
-        !matches!(self, Self::NotFound | Self::MethodNotAllowed { .. })
+        !matches!(
+            self,
+            Self::NotFound
+                | Self::MethodNotAllowed { .. }
+                | Self::BadParameter
+                | Self::MalformedBody
+                | Self::UnsupportedMediaType
+        )
     }
 }
 
@@ -139,6 +155,8 @@ impl fmt::Display for HttpError {
             Self::AmbiguousBody => "the length of the body is ambiguous",
             Self::BodyOnUpgrade => "a request to upgrade has a body",
             Self::MalformedEscape => "the path has a malformed escape",
+            Self::BadParameter => "a parameter of the query is missing, malformed or out of range",
+            Self::MalformedBody => "the body is not what its media type says",
             Self::MalformedVersion => "the Sec-WebSocket-Version field is missing or malformed",
             Self::MalformedKey => "the Sec-WebSocket-Key field is missing or malformed",
             Self::MalformedSubprotocols => "the Sec-WebSocket-Protocol field is malformed",
@@ -151,6 +169,7 @@ impl fmt::Display for HttpError {
             Self::ChunkedBody => "a body needs a Content-Length",
             Self::BodyTooLarge => "the body is too large",
             Self::TargetTooLong => "the request target is too long",
+            Self::UnsupportedMediaType => "the media type of the body is not taken here",
             Self::UnknownExpectation => "the expectation is not known",
             Self::NotAnUpgrade => "this is a WebSocket; ask to upgrade",
             Self::UnsupportedVersion => "only WebSocket version 13 is spoken here",

@@ -104,6 +104,14 @@ impl RequestReader {
         mem::take(&mut self.owes_continue)
     }
 
+    /// The request whose body is still to come, without it; `None` if there is no such request.
+    #[must_use]
+    pub fn head(&self, limits: &HttpLimits) -> Option<Request<'_>> {
+        let head = self.held.get(..self.body?.head_len)?;
+        let (request, _) = parse_head(head, self.scan.field_count(), limits).ok()?;
+        Some(request)
+    }
+
     /// Whether a request has begun and is not finished; empty lines begin none.
     #[must_use]
     pub fn is_mid_request(&self) -> bool {

@@ -62,10 +62,19 @@ impl Response {
         Self::new(status, "application/json", body)
     }
 
-    /// The answer to a request that is refused: its status, the fields that this status requires, and one line of text
-    /// that repeats nothing the client has sent.
+    /// A response that says what is wrong, as a JSON object and in the field `x-ms-error-code`, where the service SDKs of
+    /// the JSON protocol look for it: `code` for programs, `message` for people. Neither has characters that JSON escapes.
+    pub fn error(status: u16, code: impl Into<Cow<'static, str>>, message: &str) -> Self {
+        let code = code.into();
+        let body = format!(r#"{{"code":"{code}","message":"{message}"}}"#);
+        Self::json(status, body.into_bytes()).with_header("x-ms-error-code", code)
+    }
+
+    /// The answer to a request that is refused: its status, the fields that this status requires, and a JSON object that
+    /// repeats nothing the client has sent; its code is the name of the status without blanks.
     pub fn refusal(error: HttpError) -> Self {
-        let mut response = Self::text(error.status(), format!("{error}\n"));
+        let code = reason(error.status()).replace(' ', "");
+        let mut response = Self::error(error.status(), code, &error.to_string());
         response.must_close = error.closes();
         match (error, error.status()) {
             (HttpError::MethodNotAllowed { allow }, _) => response.with_header("Allow", allow),
@@ -376,8 +385,11 @@ mod tests {
                 head.starts_with(&format!("HTTP/1.1 {status}\r\n")),
                 "{sent}"
             );
-            assert_eq!(body, format!("{error}\n"));
-            assert!(body.len() < 80);
+            let code = status[4..].replace(' ', "");
+            assert_eq!(body, format!(r#"{{"code":"{code}","message":"{error}"}}"#));
+            assert!(body.len() < 160);
+            let field = format!("x-ms-error-code: {code}");
+            assert!(head.lines().any(|line| line == field), "{sent}");
             assert!(
                 head.contains(&format!("\r\nContent-Length: {}\r\n", body.len())),
                 "{sent}"

@@ -14,7 +14,7 @@ use super::timers::Tick;
 use crate::clock::Moment;
 use crate::config::Config;
 use crate::delivery::SessionId;
-use crate::handler::{Answer, Arrival, Handler, Receipt, Recover, Upgrade};
+use crate::handler::{Answer, Arrival, Command, Handler, Receipt, Recover, Upgrade};
 use crate::http::{HttpError, Response};
 use crate::outbox::{Flushed, Outbox, Overflow};
 use crate::proto::{CloseFrame, EncodedFrame};
@@ -28,7 +28,7 @@ pub(super) struct Connection<P> {
     pub(super) socket: Option<TcpStream>,
     pub(super) session: Session,
     pub(super) outbox: Outbox,
-    /// The application's state from opening handshake to close.
+    /// The application's state, from opening handshake to close or as long as a request waits for its response.
     pub(super) peer: Option<P>,
     pub(super) remote: SocketAddr,
     /// What only a recoverable connection has.
@@ -100,8 +100,12 @@ impl<P> Connection<P> {
         application: &mut Application<H>,
         now: &Now,
     ) -> Progress {
+        let mut held = self.session.take_held();
+        if let Some(recover) = self.on_bytes(id, &mut held, application, now) {
+            return Progress::Recovers(recover);
+        }
         let mut budget = now.config.read_budget_bytes;
-        while !self.session.is_closed() {
+        while !self.session.is_closed() && !self.session.is_waiting() {
             let Some(socket) = &mut self.socket else {
                 break;
             };
@@ -174,11 +178,9 @@ impl<P> Connection<P> {
                     let answer = if now.is_draining() || self.is_surplus {
                         Answer::Respond(Response::refusal(HttpError::Unavailable))
                     } else {
-                        let arrival = Arrival {
-                            remote: self.remote,
-                            unix_seconds: unix_seconds(),
-                        };
-                        application.handler.on_request(&request, arrival)
+                        let arrival = arrival(self.remote);
+                        let (handler, mut out) = application.for_session(id);
+                        handler.on_request(&request, arrival, &mut out)
                     };
                     if let Answer::Recover(recover) = answer {
                         return Some(Box::new((recover, input.to_vec())));
@@ -188,7 +190,32 @@ impl<P> Connection<P> {
                 Event::Closed => self.on_closed(id, application, now),
             }
         }
+        self.meet_expectation(application, now);
         None
+    }
+
+    /// Tells a client that waits with its body to send it, or why not.
+    fn meet_expectation<H: Handler<Peer = P>>(
+        &mut self,
+        application: &mut Application<H>,
+        now: &Now,
+    ) {
+        let Some(request) = self.session.expectation(&now.config) else {
+            return;
+        };
+        let verdict = if now.is_draining() || self.is_surplus {
+            Err(Response::refusal(HttpError::Unavailable))
+        } else {
+            let arrival = arrival(self.remote);
+            application.handler.on_expectation(&request, arrival)
+        };
+        match verdict {
+            Ok(()) => self.session.go_on(&mut self.outbox),
+            Err(response) => {
+                self.session
+                    .respond(&response, now.moment, &now.config, &mut self.outbox);
+            }
+        }
     }
 
     fn answer<H: Handler<Peer = P>>(
@@ -202,6 +229,10 @@ impl<P> Connection<P> {
             Answer::Respond(response) => {
                 self.session
                     .respond(&response, now.moment, &now.config, &mut self.outbox);
+            }
+            Answer::Later(peer) => {
+                self.peer = Some(peer);
+                self.session.wait(now.moment, &now.config);
             }
             Answer::Upgrade(Upgrade {
                 handshake,
@@ -251,8 +282,9 @@ impl<P> Connection<P> {
             .evict(now.moment, &now.config, &mut self.outbox);
     }
 
-    /// Closes the WebSocket after what is queued.
+    /// Closes the WebSocket after what is queued; a session that has lost its own does not wait for another.
     pub(super) fn close(&mut self, close: CloseFrame<'_>, now: &Now) {
+        self.stop_waiting(now);
         self.session
             .close(close, now.moment, &now.config, &mut self.outbox);
     }
@@ -273,6 +305,35 @@ impl<P> Connection<P> {
             let (handler, mut out) = application.for_session(id);
             handler.on_receipt(peer, receipt, &mut out);
         }
+    }
+
+    /// Has the application do what another connection asks of this WebSocket; returns whether it did.
+    pub(super) fn on_command<H: Handler<Peer = P>>(
+        &mut self,
+        id: SessionId,
+        command: &Command,
+        application: &mut Application<H>,
+    ) -> bool {
+        let Some(peer) = &mut self.peer else {
+            return false;
+        };
+        let (handler, mut out) = application.for_session(id);
+        let is_done = handler.on_command(peer, command, &mut out);
+        if out.is_closing() {
+            self.session.stop_listening();
+        }
+        is_done
+    }
+
+    /// Answers the request that waits for its response; returns whether there was one.
+    pub(super) fn respond(&mut self, response: &Response, now: &Now) -> bool {
+        if !self.session.is_waiting() {
+            return false;
+        }
+        self.peer = None;
+        self.session
+            .respond(response, now.moment, &now.config, &mut self.outbox);
+        true
     }
 
     /// The socket takes bytes again.
@@ -349,12 +410,18 @@ impl<P> Connection<P> {
         self.session.push_owed_close(&mut self.outbox);
     }
 
+    /// The application's state, if it has one.
+    pub(super) fn peer(&self) -> Option<&P> {
+        self.peer.as_ref()
+    }
+
     pub(super) fn can_send(&self) -> bool {
         self.session.can_send()
     }
 
-    pub(super) fn is_open(&self) -> bool {
-        self.session.is_open()
+    /// Whether it takes part in anything: an open WebSocket, or a session that may get one again.
+    pub(super) fn is_present(&self) -> bool {
+        self.session.is_open() || self.lost_until().is_some()
     }
 
     /// Whether nothing is left of it: its slot can be freed.
@@ -386,6 +453,14 @@ pub(super) fn first_ping_after(id: SessionId, interval: Duration) -> Duration {
     const PARTS: u32 = 20;
     let spread = f64::from(id.slot().wrapping_mul(GOLDEN)) / f64::from(u32::MAX);
     interval / PARTS + (interval - interval / PARTS).mul_f64(spread)
+}
+
+/// Whence and when a request of `remote` comes that is complete now.
+fn arrival(remote: SocketAddr) -> Arrival {
+    Arrival {
+        remote,
+        unix_seconds: unix_seconds(),
+    }
 }
 
 /// The time on the wall; a clock before 1970 shows 0, at which no token counts as begun.

@@ -1,12 +1,14 @@
 //! What the application asked for, done: replies, deliveries on this loop and to others, memberships, ends.
 
 use super::connection::Connection;
+use super::errand::{Errand, Task};
 use super::event_loop::{EventLoop, key_of};
 use super::mailbox::{Letter, ReceiptAddress};
-use super::receipts::ReceiptKey;
+use super::receipts::{ReceiptKey, Report};
 use super::recovery::Numbered;
 use crate::delivery::{Delivery, Outcome, Recipients, SessionId};
 use crate::handler::{Handler, Receipt, What, Wish};
+use crate::http::Response;
 use crate::proto::{CloseFrame, EncodedFrame};
 
 impl<H: Handler> EventLoop<H> {
@@ -34,15 +36,12 @@ impl<H: Handler> EventLoop<H> {
                 What::Reply(range) => {
                     self.reply(session, &frames.slice(range));
                 }
-                What::Deliver {
-                    delivery:
-                        Delivery {
-                            frame,
-                            recipients,
-                            except,
-                        },
-                    token,
-                } => {
+                What::Deliver { delivery, token } => {
+                    let Delivery {
+                        frame,
+                        recipients,
+                        except,
+                    } = delivery;
                     let delivery = Delivery {
                         frame: frames.slice(frame),
                         recipients,
@@ -50,9 +49,27 @@ impl<H: Handler> EventLoop<H> {
                     };
                     self.deliver(session, &delivery, token);
                 }
+                What::Command {
+                    recipients,
+                    except,
+                    command,
+                    token,
+                } => {
+                    let task = Task::Command(command, except);
+                    self.send_on_errand(session, &Errand { recipients, task }, token);
+                }
+                What::List {
+                    recipients,
+                    page,
+                    token,
+                } => {
+                    let task = Task::List(page);
+                    self.send_on_errand(session, &Errand { recipients, task }, token);
+                }
+                What::Respond(response) => self.respond(session, &response),
                 What::Join(group) => {
                     // A wish can outlive the one who had it.
-                    if self.is_open(session) {
+                    if self.is_present(session) {
                         self.registry.join(session, group);
                     }
                 }
@@ -82,13 +99,21 @@ impl<H: Handler> EventLoop<H> {
         let outcome = self.deliver_here(delivery);
         if let Some(ReceiptAddress { loop_index, key }) = address {
             self.post_office
-                .send(loop_index, Letter::Receipt(key, outcome));
+                .send(loop_index, Letter::Receipt(key, outcome.into()));
         }
     }
 
-    /// Another loop tells the outcome of a delivery.
-    pub(super) fn on_receipt(&mut self, key: ReceiptKey, outcome: Outcome) {
-        if let Some((session, receipt)) = self.receipts.add(key, outcome) {
+    /// Runs an errand of another loop, and tells it what became of that.
+    pub(super) fn on_errand(&mut self, errand: &Errand, address: ReceiptAddress) {
+        let report = self.run_here(errand);
+        let ReceiptAddress { loop_index, key } = address;
+        self.post_office
+            .send(loop_index, Letter::Receipt(key, report));
+    }
+
+    /// Another loop tells what became of a delivery or an errand.
+    pub(super) fn on_receipt(&mut self, key: ReceiptKey, report: Report) {
+        if let Some((session, receipt)) = self.receipts.add(key, report) {
             self.tell(session, receipt);
         }
     }
@@ -100,34 +125,75 @@ impl<H: Handler> EventLoop<H> {
         delivery: &Delivery<EncodedFrame>,
         token: Option<u64>,
     ) {
-        let own_index = usize::from(self.index);
-        let loops = match delivery.recipients {
-            Recipients::One(id) => id.loop_index()..id.loop_index() + 1,
-            Recipients::Group(_) => 0..self.now.config.loop_count,
-        };
-        let outcome = if loops.contains(&own_index) {
+        let outcome = if self.is_concerned(&delivery.recipients) {
             self.deliver_here(delivery)
         } else {
             Outcome::default()
         };
-        let receipt = token.map(|token| Receipt { token, outcome });
-        let others =
-            loops.filter(|&index| index != own_index && index < self.now.config.loop_count);
-        let other_count = others.clone().count();
-        if other_count == 0 {
-            if let Some(receipt) = receipt {
-                self.tell(sender, receipt);
-            }
-            return;
-        }
-        let address = receipt.map(|receipt| ReceiptAddress {
-            loop_index: own_index,
-            key: self.receipts.await_outcomes(sender, receipt, other_count),
-        });
-        for index in others {
+        let receipt = token.map(|token| Report::from(outcome).into_receipt(token));
+        let address = self.await_others(sender, &delivery.recipients, receipt);
+        for index in self.others_concerned(&delivery.recipients) {
             self.post_office
                 .send(index, Letter::Deliver(delivery.clone(), address));
         }
+    }
+
+    /// Runs an errand on every loop, and sees to it that whoever sent it hears of it.
+    fn send_on_errand(&mut self, sender: SessionId, errand: &Errand, token: u64) {
+        let report = if self.is_concerned(&errand.recipients) {
+            self.run_here(errand)
+        } else {
+            Report::default()
+        };
+        let receipt = Some(report.into_receipt(token));
+        let Some(address) = self.await_others(sender, &errand.recipients, receipt) else {
+            return;
+        };
+        for index in self.others_concerned(&errand.recipients) {
+            self.post_office
+                .send(index, Letter::Errand(errand.clone(), address));
+        }
+    }
+
+    /// Whether any of the recipients can be on this loop.
+    fn is_concerned(&self, recipients: &Recipients) -> bool {
+        match recipients {
+            Recipients::One(id) => id.loop_index() == usize::from(self.index),
+            Recipients::Group(_) => true,
+        }
+    }
+
+    /// The other loops that recipients can be on.
+    fn others_concerned(
+        &self,
+        recipients: &Recipients,
+    ) -> impl Iterator<Item = usize> + Clone + use<H> {
+        let loops = match recipients {
+            Recipients::One(id) => id.loop_index()..id.loop_index() + 1,
+            Recipients::Group(_) => 0..self.now.config.loop_count,
+        };
+        let (own_index, loop_count) = (usize::from(self.index), self.now.config.loop_count);
+        loops.filter(move |&index| index != own_index && index < loop_count)
+    }
+
+    /// Where the other loops are to send their reports, if they are to. If there are none to wait for, the sender is told
+    /// at once.
+    fn await_others(
+        &mut self,
+        sender: SessionId,
+        recipients: &Recipients,
+        receipt: Option<Receipt>,
+    ) -> Option<ReceiptAddress> {
+        let receipt = receipt?;
+        let other_count = self.others_concerned(recipients).count();
+        if other_count == 0 {
+            self.tell(sender, receipt);
+            return None;
+        }
+        Some(ReceiptAddress {
+            loop_index: usize::from(self.index),
+            key: self.receipts.await_reports(sender, receipt, other_count),
+        })
     }
 
     /// Puts the frame into the outbox of every recipient that lives on this loop: one range each, no copy.
@@ -135,7 +201,7 @@ impl<H: Handler> EventLoop<H> {
         let mut outcome = Outcome::default();
         let mut numbered = Numbered::default();
         for &id in self.registry.recipients(&delivery.recipients) {
-            if delivery.except == Some(id) {
+            if delivery.except.contains(id) {
                 continue;
             }
             let Some(connection) = self
@@ -175,7 +241,17 @@ impl<H: Handler> EventLoop<H> {
         }
     }
 
-    /// Tells the sender what became of its delivery.
+    /// Answers a request that waits for its response; what came behind it is read in the next turn.
+    fn respond(&mut self, session: SessionId, response: &Response) {
+        if let Some(connection) = self.connections.get_mut(key_of(session))
+            && connection.respond(response, &self.now)
+        {
+            self.unfinished.add(session, &mut connection.is_unfinished);
+            self.touch(session);
+        }
+    }
+
+    /// Tells the sender what became of its delivery or errand.
     fn tell(&mut self, session: SessionId, receipt: Receipt) {
         if let Some(connection) = self.connections.get_mut(key_of(session)) {
             connection.on_receipt(session, receipt, &mut self.application);
@@ -189,9 +265,9 @@ impl<H: Handler> EventLoop<H> {
         }
     }
 
-    fn is_open(&self, session: SessionId) -> bool {
+    fn is_present(&self, session: SessionId) -> bool {
         self.connections
             .get(key_of(session))
-            .is_some_and(Connection::is_open)
+            .is_some_and(Connection::is_present)
     }
 }

@@ -64,7 +64,7 @@ pub(super) struct EventLoop<H: Handler> {
     /// Those to which something happened in this turn.
     pub(super) dirty: MarkedList,
     /// Those that a budget cut off; no event will remind of them.
-    unfinished: MarkedList,
+    pub(super) unfinished: MarkedList,
     /// Those whose slot is to be freed when the turn is over.
     finished: Vec<SessionId>,
     has_unread_letters: bool,
@@ -387,7 +387,8 @@ impl<H: Handler> EventLoop<H> {
             match letter {
                 Letter::Adopt(socket, remote) => _ = self.adopt(socket, remote),
                 Letter::Deliver(delivery, address) => self.on_delivery(&delivery, address),
-                Letter::Receipt(key, outcome) => self.on_receipt(key, outcome),
+                Letter::Errand(errand, address) => self.on_errand(&errand, address),
+                Letter::Receipt(key, report) => self.on_receipt(key, report),
                 Letter::Drain(deadline) => self.drain(deadline),
                 Letter::Attach(attachment) => self.attach(*attachment),
                 Letter::Stop => self.stop = Stop::Now,

@@ -8,10 +8,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use mio::Waker;
 use mio::net::TcpStream;
 
-use super::receipts::ReceiptKey;
+use super::errand::Errand;
+use super::receipts::{ReceiptKey, Report};
 use super::recovery::Attachment;
 use crate::clock::Moment;
-use crate::delivery::{Delivery, Outcome};
+use crate::delivery::Delivery;
 use crate::proto::EncodedFrame;
 
 /// A loop with this many unread letters, or with letters of this many bytes, is behind: the others stop reading from
@@ -28,15 +29,17 @@ pub(super) enum Letter {
     Attach(Box<Attachment>),
     /// Deliver this to the recipients among your connections, and tell the sender's loop if it wants to know.
     Deliver(Delivery<EncodedFrame>, Option<ReceiptAddress>),
-    /// This is what became of the delivery that you asked about.
-    Receipt(ReceiptKey, Outcome),
+    /// Run this among your connections, and tell the loop of whoever asks.
+    Errand(Errand, ReceiptAddress),
+    /// This is what became of what you asked about.
+    Receipt(ReceiptKey, Report),
     /// Close everyone; whoever is left at the deadline is dropped.
     Drain(Moment),
     /// Stop now.
     Stop,
 }
 
-/// Who waits for the outcome of a delivery.
+/// Who waits for the outcome of a delivery or an errand.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct ReceiptAddress {
     pub(super) loop_index: usize,
@@ -232,7 +235,7 @@ mod tests {
             let delivery = Delivery {
                 frame: EncodedFrame::from_vec(vec![0; LETTER_BYTES_MAX / 4]),
                 recipients: Recipients::One(SessionId::from_bits(0)),
-                except: None,
+                except: None.into(),
             };
             Letter::Deliver(delivery, None)
         };

@@ -8,6 +8,7 @@ mod application;
 mod arrivals;
 mod connection;
 mod dispatch;
+mod errand;
 mod event_loop;
 mod listener;
 mod mailbox;

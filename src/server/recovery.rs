@@ -172,12 +172,17 @@ impl<P> Connection<P> {
 
     /// Ends a connection that has too much unacknowledged. Its client must not come back for the same: 1008.
     fn give_up(&mut self, now: &Now) {
+        self.stop_waiting(now);
+        self.evict(now);
+    }
+
+    /// A connection that waits for a new socket ends when it is looked at next.
+    pub(super) fn stop_waiting(&mut self, now: &Now) {
         if let Some(recovery) = &mut self.recovery
             && recovery.lost_until.is_some()
         {
             recovery.lost_until = Some(now.moment);
         }
-        self.evict(now);
     }
 }
 

@@ -268,17 +268,17 @@ impl Lifecycle {
         }
     }
 
+    /// The time for a request or its response is over; `late` says what is missing, if anything has begun.
     pub(super) fn on_http_deadline(
         &mut self,
-        is_mid_request: bool,
+        late: Option<HttpError>,
         now: Moment,
         config: &Config,
         outbox: &mut Outbox,
     ) {
-        if is_mid_request {
-            self.refuse(HttpError::RequestTimeout, now, config, outbox);
-        } else {
-            self.finish(Cause::Idle);
+        match late {
+            Some(error) => self.refuse(error, now, config, outbox),
+            None => self.finish(Cause::Idle),
         }
     }
 

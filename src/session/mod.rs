@@ -4,7 +4,8 @@
 //! |---|---|---|
 //! | `Http` | a complete request | [`Event::Request`]; answered with a response: `Http`, or `Lingering` after the last one; accepted as a WebSocket: `Open` |
 //! | `Http` | a request that cannot be accepted | refused with its status: `Lingering` |
-//! | `Http` | the deadline | 408: `Lingering`; `Closed` if no request had begun |
+//! | `Http` | anything while a response is awaited | kept for later |
+//! | `Http` | the deadline | 408, or 503 if a response is awaited: `Lingering`; `Closed` if no request had begun |
 //! | `Open` | a message | [`Event::Message`] |
 //! | `Open` | a ping | a pong |
 //! | `Open` | a Close frame | a Close frame: `Lingering` |
@@ -27,15 +28,17 @@
 //! life, loses what is queued for it.
 
 mod ending;
+mod http_reader;
 mod lifecycle;
 
 use std::time::Duration;
 
 pub use self::ending::{Cause, Ending};
+use self::http_reader::HttpReader;
 use self::lifecycle::{Lifecycle, Stage};
 use crate::clock::Moment;
 use crate::config::Config;
-use crate::http::{Handshake, Request, RequestReader, Response};
+use crate::http::{Handshake, Request, Response};
 use crate::outbox::Outbox;
 use crate::proto::{CloseCode, CloseFrame, Incoming, Message, MessageReader, Role};
 
@@ -53,19 +56,10 @@ enum Reader {
     WebSocket(MessageReader),
 }
 
-/// Requests, and what the answer to the current one has to know of it.
-#[derive(Debug, Default)]
-struct HttpReader {
-    requests: RequestReader,
-    answered_count: u32,
-    is_head: bool,
-    is_keep_alive: bool,
-}
-
 /// Something that came from the peer.
 #[derive(Debug)]
 pub enum Event<'a> {
-    /// A request that waits for [`Session::respond`] or [`Session::open`].
+    /// A request that waits for [`Session::respond`], [`Session::wait`] or [`Session::open`].
     Request(Request<'a>),
     /// A message.
     Message(Message<'a>),
@@ -114,12 +108,17 @@ impl Session {
         }
         life.on_input(now);
         match &mut self.reader {
+            Reader::Http(http) if http.is_waiting => {
+                http.held.extend_from_slice(input);
+                *input = &mut [];
+                None
+            }
             Reader::Http(http) => http.next_event(life, input, now, config, outbox),
             Reader::WebSocket(reader) => next_message(reader, life, input, now, config, outbox),
         }
     }
 
-    /// Answers the request of the last [`Event::Request`].
+    /// Answers the request of the last [`Event::Request`] or [`Session::expectation`], now or after [`Session::wait`].
     pub fn respond(
         &mut self,
         response: &Response,
@@ -130,16 +129,49 @@ impl Session {
         let Reader::Http(http) = &mut self.reader else {
             return;
         };
-        http.answered_count += 1;
-        let is_last = !http.is_keep_alive
-            || response.must_close()
-            || http.answered_count >= config.http_requests_max;
-        outbox.push_response(response.encode(http.is_head, is_last));
+        let is_last = http.respond(response, config, outbox);
         if is_last {
             self.life.linger(Cause::Response, now, config);
         } else {
             self.life.await_request(now + config.http_idle_timeout);
         }
+    }
+
+    /// Puts off the answer to the request of the last [`Event::Request`], though not for longer than the handshake
+    /// timeout. What comes until then is kept for [`Session::take_held`].
+    pub fn wait(&mut self, now: Moment, config: &Config) {
+        if let Reader::Http(http) = &mut self.reader {
+            http.is_waiting = true;
+            self.life.await_request(now + config.handshake_timeout);
+        }
+    }
+
+    /// Whether a request waits for its response. Nothing should be read until it has it, since that would be held.
+    #[must_use]
+    pub fn is_waiting(&self) -> bool {
+        matches!(&self.reader, Reader::Http(http) if http.is_waiting) && !self.life.is_over()
+    }
+
+    /// Takes the bytes that came behind the request which waited, to be fed to [`Session::next_event`] before others.
+    pub fn take_held(&mut self) -> Vec<u8> {
+        match &mut self.reader {
+            Reader::Http(http) if !http.is_waiting => std::mem::take(&mut http.held),
+            _ => Vec::new(),
+        }
+    }
+
+    /// The request whose client waits with its body until it is told to go on, by [`Session::go_on`], or not to, by
+    /// [`Session::respond`]. To be asked for when [`Session::next_event`] has used its input up; there is one only once.
+    pub fn expectation(&mut self, config: &Config) -> Option<Request<'_>> {
+        match &mut self.reader {
+            Reader::Http(http) if !self.life.is_over() => http.expectation(config),
+            _ => None,
+        }
+    }
+
+    /// Tells the client that waits with its body to send it (RFC 9110 15.2.1).
+    pub fn go_on(&mut self, outbox: &mut Outbox) {
+        outbox.push_response(Response::CONTINUE.to_vec());
     }
 
     /// Accepts the request of the last [`Event::Request`] as a WebSocket, whose first ping is due after `first_ping`.
@@ -193,7 +225,7 @@ impl Session {
     /// Ends a connection that waits for a request, if it does; the server drains.
     pub fn close_if_idle(&mut self) {
         if let Reader::Http(http) = &self.reader
-            && !http.requests.is_mid_request()
+            && http.is_idle()
             && !self.life.is_over()
         {
             self.life.finish(Cause::Local);
@@ -229,8 +261,7 @@ impl Session {
         }
         match &self.reader {
             Reader::Http(http) if self.life.stage() == Stage::Http => {
-                self.life
-                    .on_http_deadline(http.requests.is_mid_request(), now, config, outbox);
+                self.life.on_http_deadline(http.late(), now, config, outbox);
             }
             _ => self.life.on_deadline(now, config, outbox),
         }
@@ -274,37 +305,6 @@ impl Session {
     #[must_use]
     pub fn ending(&self) -> Ending {
         self.life.ending()
-    }
-}
-
-impl HttpReader {
-    fn next_event<'a, 'i: 'a>(
-        &'a mut self,
-        life: &mut Lifecycle,
-        input: &mut &'i mut [u8],
-        now: Moment,
-        config: &Config,
-        outbox: &mut Outbox,
-    ) -> Option<Event<'a>> {
-        let is_between_requests = self.answered_count > 0 && !self.requests.is_mid_request();
-        match self.requests.next(input, &config.http) {
-            Ok(Some(request)) => {
-                self.is_head = request.is_head();
-                self.is_keep_alive = request.is_keep_alive();
-                Some(Event::Request(request))
-            }
-            Ok(None) => {
-                if is_between_requests {
-                    life.await_request(now + config.handshake_timeout);
-                }
-                None
-            }
-            Err(error) => {
-                *input = &mut [];
-                life.refuse(error, now, config, outbox);
-                None
-            }
-        }
     }
 }
 
@@ -399,6 +399,7 @@ mod tests {
                             .push(format!("{} {}", request.method(), request.path()));
                         let (now, config, outbox) = (self.now, &self.config, &mut self.outbox);
                         match Handshake::accept(&request) {
+                            _ if request.path() == "/later" => self.session.wait(now, config),
                             Ok(handshake) => self.session.open(&handshake, seconds(5), now, outbox),
                             Err(_) => self.session.respond(
                                 &Response::new(200, "text/plain", b"ok".as_slice()),
@@ -435,6 +436,13 @@ mod tests {
             self.session
                 .close(close, self.now, &self.config, &mut self.outbox);
             self.feed(&[]);
+        }
+
+        /// Answers a request that waits.
+        fn respond(&mut self) {
+            let response = Response::new(200, "text/plain", b"ok".as_slice());
+            self.session
+                .respond(&response, self.now, &self.config, &mut self.outbox);
         }
 
         fn eof(&mut self) {
@@ -701,6 +709,78 @@ mod tests {
         fixture.feed(&close_frame(1008));
         fixture.eof();
         assert_eq!(fixture.cause(), Cause::Expired);
+    }
+
+    /// A request whose response the application puts off.
+    const SLOW: &[u8] = b"GET /later HTTP/1.1\r\nHost: a\r\n\r\n";
+
+    #[test]
+    fn ht_05_what_comes_behind_a_request_that_waits_is_kept_until_it_has_its_response() {
+        let next = b"GET /next HTTP/1.1\r\nHost: a\r\n\r\n";
+        let bytes = [SLOW, next].concat();
+        for split in SLOW.len()..=bytes.len() {
+            let mut fixture = Fixture::new();
+            fixture.feed(&bytes[..split]);
+            assert!(fixture.session.is_waiting());
+            fixture.feed(&bytes[split..]);
+            assert_eq!(fixture.told, ["GET /later"]);
+            assert!(fixture.session.take_held().is_empty() && fixture.written().is_empty());
+            fixture.respond();
+            assert!(!fixture.session.is_waiting());
+            let held = fixture.session.take_held();
+            fixture.feed(&held);
+            assert_eq!(fixture.told, ["GET /later", "GET /next"]);
+            assert_eq!(
+                String::from_utf8(fixture.written())
+                    .unwrap()
+                    .matches("200 OK")
+                    .count(),
+                2
+            );
+        }
+    }
+
+    #[test]
+    fn a_response_that_does_not_come_is_503_when_the_time_is_over() {
+        let mut fixture = Fixture::new();
+        fixture.feed(SLOW);
+        fixture.session.close_if_idle();
+        fixture.at(9);
+        assert!(fixture.session.is_waiting(), "it is not idle");
+        fixture.at(10);
+        assert!(!fixture.session.is_waiting());
+        assert!(fixture.written().starts_with(b"HTTP/1.1 503 "));
+        assert_eq!(fixture.cause(), Cause::Refused(HttpError::Unavailable));
+    }
+
+    #[test]
+    fn ht_04_whoever_waits_with_its_body_is_judged_once_by_its_head() {
+        let head =
+            b"POST /p HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n";
+        for is_good in [true, false] {
+            let mut fixture = Fixture::new();
+            fixture.feed(&head[..20]);
+            assert!(fixture.session.expectation(&fixture.config).is_none());
+            fixture.feed(&head[20..]);
+            let request = fixture.session.expectation(&fixture.config).unwrap();
+            assert_eq!((request.path(), request.body()), ("/p", &[][..]));
+            assert!(fixture.session.expectation(&fixture.config).is_none());
+            if is_good {
+                fixture.session.go_on(&mut fixture.outbox);
+                assert_eq!(fixture.written(), b"HTTP/1.1 100 Continue\r\n\r\n");
+                fixture.feed(b"hi");
+                assert_eq!(fixture.told, ["POST /p"]);
+                assert!(fixture.written().starts_with(b"HTTP/1.1 200 "));
+            } else {
+                fixture.respond();
+                fixture.feed(b"hiGET / HTTP/1.1\r\nHost: a\r\n\r\n");
+                assert!(
+                    fixture.told.is_empty(),
+                    "what follows is the body, or is not"
+                );
+                assert_eq!(fixture.cause(), Cause::Response);
+            }
+        }
     }
 
     #[test]

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 mod frame;
-mod response;
+pub(crate) mod response;
 
 pub(crate) use frame::{Frame, masked_frame, opcode};
 use opcode::FIN;
@@ -319,10 +319,16 @@ impl Peer {
             .expect("a content-length")
             .parse()
             .unwrap();
-        assert!(self.fill_to(len), "the stream ends within a body");
-        response.body = self.peek(len).to_vec();
-        self.taken += len;
+        response.body = self.next_bytes(len);
         response
+    }
+
+    /// The next so many bytes, whatever they are.
+    pub(crate) fn next_bytes(&mut self, len: usize) -> Vec<u8> {
+        assert!(self.fill_to(len), "the stream ends within a body");
+        let bytes = self.peek(len).to_vec();
+        self.taken += len;
+        bytes
     }
 
     /// The next response up to its empty line: all there is of an answer to HEAD or of a 101.

@@ -98,7 +98,7 @@ impl Client {
     }
 
     /// The name of the user, if there is one.
-    pub(super) fn user_name(&self) -> Option<&str> {
+    pub(in crate::endpoints) fn user_name(&self) -> Option<&str> {
         self.user.as_ref().map(UserId::as_str)
     }
 
@@ -110,6 +110,11 @@ impl Client {
     /// The groups that the client is in.
     pub(super) fn groups(&self) -> &[GroupName] {
         &self.groups
+    }
+
+    /// The client is in no group any more; those that it was in.
+    pub(super) fn take_groups(&mut self) -> Vec<GroupName> {
+        std::mem::take(&mut self.groups)
     }
 
     /// How many groups the client is in.

@@ -7,6 +7,7 @@ use std::io::Write;
 
 use super::codec::GroupMessage;
 use super::connection_id::ConnectionId;
+use super::payload::Payload;
 use super::refusal::Refusal;
 use super::reliable;
 use crate::delivery::{Outcome, RecoveryToken};
@@ -100,6 +101,22 @@ impl Encoder {
         self.push("}");
         let (head, tail) = self.buffer.split_at(head_len);
         [head, message.payload.json().as_bytes(), tail]
+    }
+
+    /// A message of a service to somebody: the parts of its text, the payload among them untouched.
+    pub(super) fn server_message<'s>(&'s mut self, payload: &'s Payload<'_>) -> [&'s [u8]; 3] {
+        self.begin(r#"{"type":"message","from":"server","dataType":""#);
+        self.push(payload.data_type().name());
+        self.push(r#"","data":"#);
+        [&self.buffer, payload.json().as_bytes(), b"}"]
+    }
+
+    /// The last message that a client gets before the server closes the connection: why.
+    pub(super) fn disconnected(&mut self, reason: &str) -> &[u8] {
+        self.begin(r#"{"type":"system","event":"disconnected","message":"#);
+        self.push_json_string(reason);
+        self.push("}");
+        &self.buffer
     }
 
     /// Begins a message with `text`.

@@ -3,8 +3,8 @@
 //! Members of a group are members of the part of it that has their flavour, so that a message to a mixed group is
 //! encoded once for each flavour and delivered at most twice, however many members there are.
 
-use crate::delivery::{GroupName, Recipients, SessionId};
-use crate::handler::Outgoing;
+use crate::delivery::{Except, GroupName, Page, Recipients, SessionId};
+use crate::handler::{Command, Outgoing};
 use crate::proto::OpCode;
 
 use super::hub_name::HubName;
@@ -30,6 +30,21 @@ impl Flavour {
             // No hub has a colon in its name.
             Self::Plain => GroupName::new(&format!("{}:plain", hub.as_str()), name),
         }
+    }
+
+    /// The number by which a receipt tells the flavour of those whom it is about.
+    fn token(self) -> u64 {
+        match self {
+            Self::Json => 0,
+            Self::Plain => 1,
+        }
+    }
+
+    /// The flavour with that number.
+    pub(in crate::endpoints) fn from_token(token: u64) -> Option<Self> {
+        Self::ALL
+            .into_iter()
+            .find(|flavour| flavour.token() == token)
     }
 }
 
@@ -70,21 +85,46 @@ impl Addressees {
     /// of which has a receipt if there is a `token`.
     pub(super) fn deliver(
         self,
-        except: Option<SessionId>,
+        except: &Except,
         parts: &[&[u8]],
         payload: &Payload<'_>,
         token: Option<u64>,
         out: &mut Outgoing<'_>,
     ) -> u32 {
+        self.for_each(|flavour, recipients| match flavour {
+            Flavour::Json => out.deliver(recipients, except.clone(), OpCode::Text, parts, token),
+            Flavour::Plain => {
+                let (opcode, bytes) = payload.to_plain();
+                out.deliver(recipients, except.clone(), opcode, &[&bytes], token);
+            }
+        })
+    }
+
+    /// Asks something of everybody but `except`; returns how many receipts there will be.
+    pub(in crate::endpoints) fn command(
+        self,
+        except: &Except,
+        command: &Command,
+        out: &mut Outgoing<'_>,
+    ) -> u32 {
+        self.for_each(|flavour, recipients| {
+            out.command(recipients, except.clone(), command.clone(), flavour.token());
+        })
+    }
+
+    /// Asks who they are; returns how many receipts there will be, each with a flavour's token.
+    pub(in crate::endpoints) fn list(self, page: Page, out: &mut Outgoing<'_>) -> u32 {
+        self.for_each(|flavour, recipients| out.list(recipients, page, flavour.token()))
+    }
+
+    /// Does something with the recipients of each flavour that there are; returns how many times.
+    fn for_each(self, mut act: impl FnMut(Flavour, Recipients)) -> u32 {
         let mut count = 0;
-        if let Some(recipients) = self.json {
-            out.deliver(recipients, except, OpCode::Text, parts, token);
-            count += 1;
-        }
-        if let Some(recipients) = self.plain {
-            let (opcode, bytes) = payload.to_plain();
-            out.deliver(recipients, except, opcode, &[&bytes], token);
-            count += 1;
+        for (flavour, recipients) in [(Flavour::Json, self.json), (Flavour::Plain, self.plain)] {
+            if let Some(recipients) = recipients {
+                act(flavour, recipients);
+                count += 1;
+            }
         }
         count
     }

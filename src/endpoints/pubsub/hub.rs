@@ -43,13 +43,13 @@ pub(in crate::endpoints) struct HubLimits {
 #[derive(Clone, Debug)]
 pub(in crate::endpoints) struct Hubs {
     /// What their clients may use up.
-    limits: HubLimits,
+    pub(super) limits: HubLimits,
     /// What their connections are called.
-    connection_ids: ConnectionIds,
+    pub(super) connection_ids: ConnectionIds,
     /// How many clients there are on all loops that do not speak JSON: if none, nobody has to be told anything plainly.
     plain_count: Arc<AtomicUsize>,
     /// Where messages to clients are written.
-    encoder: Encoder,
+    pub(super) encoder: Encoder,
 }
 
 /// When a request that was not refused is done.
@@ -168,7 +168,7 @@ impl Hubs {
     pub(in crate::endpoints) fn on_receipt(
         &mut self,
         client: &mut Client,
-        receipt: Receipt,
+        receipt: &Receipt,
         out: &mut Outgoing<'_>,
     ) {
         let ack_id = receipt.token;
@@ -265,12 +265,7 @@ impl Hubs {
         out: &mut Outgoing<'_>,
     ) -> Result<Progress, Refusal> {
         self.check_membership(client, name)?;
-        self.check_join(client, name)?;
-        if client.group(name).is_none() {
-            let group = client.speech.flavour().group(&client.hub, name);
-            client.insert_group(group.clone());
-            out.join(group);
-        }
+        self.admit(client, name, out)?;
         Ok(Progress::Done)
     }
 
@@ -300,9 +295,9 @@ impl Hubs {
             return Err(Refusal::NoRole);
         }
         let (addressees, audience) = self.resolve(client, &message.group)?;
-        let except = message.no_echo.then(|| out.session());
+        let except = message.no_echo.then(|| out.session()).into();
         let parts = self.encoder.group_message(message, client.user_name());
-        let count = addressees.deliver(except, &parts, &message.payload, token, out);
+        let count = addressees.deliver(&except, &parts, &message.payload, token, out);
         Ok(Progress::Pending(audience, count))
     }
 
@@ -337,7 +332,7 @@ impl Hubs {
     }
 
     /// The members of a group of `hub`, which may be `@all` or `@user/…`.
-    fn members(&self, hub: &HubName, name: &str) -> Addressees {
+    pub(super) fn members(&self, hub: &HubName, name: &str) -> Addressees {
         let plain = self.has_plain().then(|| Flavour::Plain.group(hub, name));
         Addressees::members(Flavour::Json.group(hub, name), plain)
     }
@@ -358,7 +353,7 @@ impl Hubs {
     }
 
     /// Whether the client can be a member of `name`, as far as numbers and names are concerned.
-    fn check_join(&self, client: &Client, name: &str) -> Result<(), Refusal> {
+    pub(super) fn check_join(&self, client: &Client, name: &str) -> Result<(), Refusal> {
         self.check_group_name(name)?;
         let is_full = client.group_count() >= self.limits.groups_per_connection_max;
         if is_full && client.group(name).is_none() {
@@ -368,7 +363,7 @@ impl Hubs {
     }
 
     /// Whether `name` can be that of a group which clients join, leave and send to.
-    fn check_group_name(&self, name: &str) -> Result<(), Refusal> {
+    pub(super) fn check_group_name(&self, name: &str) -> Result<(), Refusal> {
         if name.starts_with('@') {
             return Err(Refusal::ReservedName);
         }
@@ -383,9 +378,9 @@ impl Hubs {
 }
 
 /// The address of everyone.
-const ALL: &str = "@all";
+pub(super) const ALL: &str = "@all";
 /// What precedes the id of a user in the address of the user.
-const USER: &str = "@user/";
+pub(super) const USER: &str = "@user/";
 /// What precedes the id of a connection in the address of the connection.
 const CONNECTION: &str = "@conn/";
 
@@ -457,9 +452,10 @@ mod tests {
                     recipients,
                     dropped,
                 },
+                members: Vec::new(),
             };
             self.hub
-                .on_receipt(&mut self.client, receipt, &mut self.recorder.out());
+                .on_receipt(&mut self.client, &receipt, &mut self.recorder.out());
             self.recorder.take()
         }
 

@@ -12,6 +12,7 @@
 //! | [`reliable`] | how messages are numbered for clients that acknowledge them |
 //! | [`flavour`] | that there are clients which do not speak JSON |
 //! | [`encoder`], [`refusal`] | what a client is told |
+//! | [`service`] | what services may ask of a hub and its clients |
 //!
 //! | Client says | Client is told |
 //! |---|---|
@@ -46,12 +47,16 @@ mod payload;
 mod refusal;
 mod reliable;
 mod rights;
+mod service;
 mod token;
 
 pub(super) use client::{Client, Speech};
 pub(super) use connection_id::ConnectionIds;
+pub(super) use flavour::{Addressees, Flavour};
 pub(super) use hub::{HubLimits, Hubs};
 pub(super) use hub_name::HubName;
+pub(super) use payload::Payload;
+pub(super) use refusal::Refusal;
 pub(super) use reliable::{NUMBERING, RELIABLE_SUBPROTOCOL, draw_token, recover};
 pub(super) use token::Grant;
 

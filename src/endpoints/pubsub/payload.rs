@@ -10,6 +10,7 @@ use serde::Deserializer as _;
 use serde::de::{Error, Visitor};
 use serde_json::value::RawValue;
 
+use super::nesting;
 use crate::proto::{Message, OpCode};
 
 /// What a payload is said to be (`dataType`).
@@ -70,6 +71,15 @@ impl<'a> Payload<'a> {
             data_type,
             json: json.into(),
         })
+    }
+
+    /// Takes `text` as JSON; `None` if it is not one value that clients could send too.
+    pub(in crate::endpoints) fn from_json(text: &'a str) -> Option<Self> {
+        if !nesting::is_shallow(text) {
+            return None;
+        }
+        let value: &RawValue = serde_json::from_str(text).ok()?;
+        Self::new(DataType::Json, value)
     }
 
     /// Takes `text` as text.

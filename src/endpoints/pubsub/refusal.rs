@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 /// A reason; the client learns it if it asked for an acknowledgement, and the connection goes on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Refusal {
+pub(in crate::endpoints) enum Refusal {
     /// A request with that id has been carried out, or is about to be.
     Duplicate,
     /// Names beginning with `@` stand for what clients cannot join, leave or, this one, send to.
@@ -38,7 +38,7 @@ impl Refusal {
     }
 
     /// The text of the error on the request `ack_id`, for people; only characters that JSON does not escape.
-    pub(super) fn message(self, ack_id: u64) -> Cow<'static, str> {
+    pub(in crate::endpoints) fn message(self, ack_id: u64) -> Cow<'static, str> {
         let message = match self {
             // The protocol prescribes this text.
             Self::Duplicate => {

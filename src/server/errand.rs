@@ -1,0 +1,92 @@
+//! What one connection wants of others, run among those of this loop.
+
+use std::collections::BinaryHeap;
+
+use super::event_loop::{EventLoop, key_of};
+use super::receipts::Report;
+use crate::delivery::{Except, Member, Outcome, Page, Recipients};
+use crate::handler::{Command, Handler};
+
+/// Something that every loop with recipients is to do.
+#[derive(Clone, Debug)]
+pub(super) struct Errand {
+    pub(super) recipients: Recipients,
+    pub(super) task: Task,
+}
+
+/// What is to be done with the recipients.
+#[derive(Clone, Debug)]
+pub(super) enum Task {
+    /// To ask something of each, save those who are left out.
+    Command(Command, Except),
+    /// To tell who they are.
+    List(Page),
+}
+
+impl<H: Handler> EventLoop<H> {
+    /// Runs an errand among the connections of this loop.
+    pub(super) fn run_here(&mut self, Errand { recipients, task }: &Errand) -> Report {
+        match task {
+            Task::Command(command, except) => self.command_here(recipients, except, command).into(),
+            Task::List(page) => self.list_here(recipients, *page),
+        }
+    }
+
+    fn command_here(
+        &mut self,
+        recipients: &Recipients,
+        except: &Except,
+        command: &Command,
+    ) -> Outcome {
+        let mut outcome = Outcome::default();
+        for &id in self.registry.recipients(recipients) {
+            let Some(connection) = self
+                .connections
+                .get_mut(key_of(id))
+                .filter(|connection| connection.is_present() && !except.contains(id))
+            else {
+                continue;
+            };
+            if connection.on_command(id, command, &mut self.application) {
+                outcome.recipients += 1;
+            } else {
+                outcome.dropped += 1;
+            }
+        }
+        outcome
+    }
+
+    /// Counts all recipients and names those of the page; the rest costs no memory.
+    fn list_here(&self, recipients: &Recipients, page: Page) -> Report {
+        let mut count = 0;
+        let mut first = BinaryHeap::with_capacity(page.len_max.saturating_add(1));
+        for &id in self.registry.recipients(recipients) {
+            let connection = self.connections.get(key_of(id));
+            if !connection.is_some_and(|connection| connection.is_present()) {
+                continue;
+            }
+            count += 1;
+            if page.after.is_none_or(|after| id > after) {
+                first.push(id);
+                if first.len() > page.len_max {
+                    first.pop();
+                }
+            }
+        }
+        let name_of = |id| {
+            let peer = self.connections.get(key_of(id))?.peer()?;
+            self.application.handler.name_of(peer).map(Box::from)
+        };
+        let members = first.into_sorted_vec().into_iter().map(|session| Member {
+            session,
+            name: name_of(session),
+        });
+        Report {
+            outcome: Outcome {
+                recipients: count,
+                dropped: 0,
+            },
+            members: members.collect(),
+        }
+    }
+}
