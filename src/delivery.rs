@@ -130,6 +130,8 @@ pub enum Recipients {
     Group(GroupName),
     /// One connection, on whichever loop it lives.
     One(SessionId),
+    /// One connection, if it is a member of the group.
+    Member(SessionId, GroupName),
 }
 
 /// A frame on its way: what, for whom, and who of them is left out.

@@ -3,6 +3,9 @@
 //! A [`Handler`] never touches a connection. It is told what happened, and says to [`Outgoing`] what is to be done
 //! about it; the event loop does that when the handler has returned. So no callback can reach into another
 //! connection, and everything that is asked for in one turn is encoded into one buffer.
+//!
+//! Handlers of different loops share nothing. What one has to tell another is a *note* ([`Handler::Note`]), which
+//! arrives once; notes from one loop to another keep their order.
 
 use std::borrow::Cow;
 use std::net::SocketAddr;
@@ -21,12 +24,20 @@ pub trait Handler: Clone + Send + 'static {
     /// What the application remembers of one open WebSocket, or of one request that it answers later.
     type Peer: Send;
 
+    /// What the handler of one loop tells that of another; `()` if they have nothing to say.
+    type Note: Send;
+
+    /// The handler is about to serve: comes once, before anything else, and says where among all loops.
+    fn on_start(&mut self, place: LoopPlace) {
+        let _ = place;
+    }
+
     /// A request is complete: answer it, now or later, or accept it as a WebSocket.
     fn on_request(
         &mut self,
         request: &Request<'_>,
         arrival: Arrival,
-        out: &mut Outgoing<'_>,
+        out: &mut Outgoing<'_, Self::Note>,
     ) -> Answer<Self::Peer>;
 
     /// The head of a request is complete, and its client waits with the body until it is told to send it.
@@ -40,21 +51,31 @@ pub trait Handler: Clone + Send + 'static {
     }
 
     /// The opening handshake is done; what is sent now goes out right behind it.
-    fn on_open(&mut self, peer: &mut Self::Peer, out: &mut Outgoing<'_>) {
+    fn on_open(&mut self, peer: &mut Self::Peer, out: &mut Outgoing<'_, Self::Note>) {
         let _ = (peer, out);
     }
 
     /// A whole message has come.
-    fn on_message(&mut self, peer: &mut Self::Peer, message: Message<'_>, out: &mut Outgoing<'_>);
+    fn on_message(
+        &mut self,
+        peer: &mut Self::Peer,
+        message: Message<'_>,
+        out: &mut Outgoing<'_, Self::Note>,
+    );
 
     /// A new socket goes on with the session of `peer`, which missed nothing that it will not get again. What is sent now
     /// goes out right behind the handshake; [`Outgoing::replay`] has to follow.
-    fn on_recovered(&mut self, peer: &mut Self::Peer, out: &mut Outgoing<'_>) {
+    fn on_recovered(&mut self, peer: &mut Self::Peer, out: &mut Outgoing<'_, Self::Note>) {
         let _ = (peer, out);
     }
 
     /// What was asked for with a receipt has been done on every loop.
-    fn on_receipt(&mut self, peer: &mut Self::Peer, receipt: Receipt, out: &mut Outgoing<'_>) {
+    fn on_receipt(
+        &mut self,
+        peer: &mut Self::Peer,
+        receipt: Receipt,
+        out: &mut Outgoing<'_, Self::Note>,
+    ) {
         let _ = (peer, receipt, out);
     }
 
@@ -63,7 +84,7 @@ pub trait Handler: Clone + Send + 'static {
         &mut self,
         peer: &mut Self::Peer,
         command: &Command,
-        out: &mut Outgoing<'_>,
+        out: &mut Outgoing<'_, Self::Note>,
     ) -> bool {
         let _ = (peer, command, out);
         false
@@ -76,9 +97,37 @@ pub trait Handler: Clone + Send + 'static {
     }
 
     /// The WebSocket has ended, whoever ended it; its memberships are gone. Comes once for each `on_open`.
-    fn on_close(&mut self, peer: Self::Peer, out: &mut Outgoing<'_>) {
+    fn on_close(&mut self, peer: Self::Peer, out: &mut Outgoing<'_, Self::Note>) {
         let _ = (peer, out);
     }
+
+    /// A note has come, from another loop or this one. It is on behalf of no connection that something is asked for
+    /// here, so there is nobody to reply to: deliver.
+    fn on_note(&mut self, note: Self::Note, out: &mut Outgoing<'_, Self::Note>) {
+        let _ = (note, out);
+    }
+
+    /// All that has happened so far was told, so what was put off to be said in one can be said now.
+    ///
+    /// Comes at the end of each turn, in between when much has piled up, and again when it has asked for anything. As with a
+    /// note, there is nobody to reply to.
+    fn on_turn_end(&mut self, out: &mut Outgoing<'_, Self::Note>) {
+        let _ = out;
+    }
+}
+
+/// Which of the loops a handler serves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LoopPlace {
+    /// Its number, below `count`.
+    pub index: usize,
+    /// How many loops there are; at least one.
+    pub count: usize,
+}
+
+impl LoopPlace {
+    /// The place of a handler that no server has started.
+    pub const ALONE: Self = Self { index: 0, count: 1 };
 }
 
 /// Whence and when a request came.
@@ -154,19 +203,23 @@ pub enum Command {
     Close(Arc<str>),
 }
 
-/// What a handler asks for on behalf of one connection, in the order of asking.
+/// What a handler asks for on behalf of one connection, in the order of asking; `N` is its [`Handler::Note`].
 #[derive(Debug)]
-pub struct Outgoing<'a> {
+pub struct Outgoing<'a, N = ()> {
     session: SessionId,
     frames: &'a mut FrameBuffer,
-    wishes: &'a mut Vec<Wish>,
+    wishes: &'a mut Vec<Wish<N>>,
     is_closing: bool,
 }
 
-impl<'a> Outgoing<'a> {
+impl<'a, N> Outgoing<'a, N> {
     /// Collects the wishes of `session`: their frames in `frames`, the rest in `wishes`.
     #[must_use]
-    pub fn new(session: SessionId, frames: &'a mut FrameBuffer, wishes: &'a mut Vec<Wish>) -> Self {
+    pub fn new(
+        session: SessionId,
+        frames: &'a mut FrameBuffer,
+        wishes: &'a mut Vec<Wish<N>>,
+    ) -> Self {
         Self {
             session,
             frames,
@@ -259,6 +312,14 @@ impl<'a> Outgoing<'a> {
         self.wish(What::Leave(group));
     }
 
+    /// Tells the handler of a loop something; nobody hears it if there is no such loop.
+    ///
+    /// Notes to one loop arrive in the order of sending, and none later than a delivery that is asked for after it. So
+    /// whoever acts on that delivery and sends a note to the same loop is heard there second.
+    pub fn note(&mut self, loop_index: usize, note: N) {
+        self.wish(What::Note { loop_index, note });
+    }
+
     /// Closes the connection after what was sent so far; the reason is cut to 123 bytes. No further message comes.
     pub fn close(&mut self, code: CloseCode, reason: impl Into<Cow<'static, str>>) {
         self.is_closing = true;
@@ -283,7 +344,7 @@ impl<'a> Outgoing<'a> {
         self.wish(What::Replay);
     }
 
-    fn wish(&mut self, what: What) {
+    fn wish(&mut self, what: What<N>) {
         self.wishes.push(Wish {
             session: self.session,
             what,
@@ -293,16 +354,16 @@ impl<'a> Outgoing<'a> {
 
 /// One thing that was asked for, to be done when the handlers of the turn have returned.
 #[derive(Debug)]
-pub struct Wish {
+pub struct Wish<N = ()> {
     /// Who asks.
     pub session: SessionId,
     /// For what.
-    pub what: What,
+    pub what: What<N>,
 }
 
 /// What can be asked for; see the methods of [`Outgoing`].
 #[derive(Debug)]
-pub enum What {
+pub enum What<N = ()> {
     /// Frames for the one who asks.
     Reply(FrameRange),
     /// A frame for others.
@@ -342,6 +403,13 @@ pub enum What {
     Acknowledge(u64),
     /// Numbered messages that were not acknowledged are to be sent again.
     Replay,
+    /// Something for the handler of a loop.
+    Note {
+        /// The loop.
+        loop_index: usize,
+        /// What it is told.
+        note: N,
+    },
     /// The end of the connection.
     Close(CloseCode, Cow<'static, str>),
 }

@@ -40,6 +40,9 @@
 //! Loops share nothing but mailboxes, a count of connections and the mark that the server drains. A delivery to a group
 //! is one letter to every other loop; a sender that wants to know the outcome gets it when all loops have answered.
 //!
+//! What concerns a group as a whole, who is there and what was said, is kept by one loop, its home. The handlers of the
+//! others tell that one by notes ([`handler::Handler::Note`]), and it delivers to whoever wants to know.
+//!
 //! # What holds
 //!
 //! - Messages of one sender reach each receiver in the order sent, at most once, whole or not at all.
@@ -51,7 +54,7 @@
 //! # An echo server
 //!
 //! ```no_run
-//! //! use switchboard::config::Config;
+//! use switchboard::config::Config;
 //! use switchboard::handler::{Answer, Arrival, Handler, Outgoing, Upgrade};
 //! use switchboard::http::{Handshake, Request, Response};
 //! use switchboard::proto::Message;
@@ -62,8 +65,9 @@
 //!
 //! impl Handler for Echo {
 //!     type Peer = ();
+//!     type Note = ();
 //!
-//!     fn on_request(&mut self, request: &Request<'_>, _arrival: Arrival) -> Answer<()> {
+//!     fn on_request(&mut self, request: &Request<'_>, _arrival: Arrival, _out: &mut Outgoing<'_>) -> Answer<()> {
 //!         match Handshake::accept(request) {
 //!             Ok(handshake) => Answer::Upgrade(Upgrade { handshake, peer: (), expires_after: None, recovery: None }),
 //!             Err(error) => Answer::Respond(Response::refusal(error)),

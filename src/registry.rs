@@ -101,6 +101,10 @@ impl Registry {
         match recipients {
             Recipients::Group(name) => self.members(name),
             Recipients::One(session) => slice::from_ref(session),
+            Recipients::Member(session, group) if self.is_member(*session, group) => {
+                slice::from_ref(session)
+            }
+            Recipients::Member(..) => &[],
         }
     }
 
@@ -444,6 +448,19 @@ mod tests {
             registry.recipients(&Recipients::One(elsewhere)),
             [elsewhere]
         );
+    }
+
+    #[test]
+    fn a_member_is_who_it_says_only_while_in_the_group() {
+        let mut registry = Registry::default();
+        let recipient = Recipients::Member(session(0, 1), group("a"));
+        assert!(registry.recipients(&recipient).is_empty());
+        registry.join(session(0, 1), group("a"));
+        assert_eq!(registry.recipients(&recipient), [session(0, 1)]);
+        let other = Recipients::Member(session(0, 1), group("b"));
+        assert!(registry.recipients(&other).is_empty());
+        registry.leave(session(0, 1), &group("a"));
+        assert!(registry.recipients(&recipient).is_empty());
     }
 
     #[test]

@@ -34,6 +34,7 @@ fn everyone() -> GroupName {
 
 impl Handler for Room {
     type Peer = ();
+    type Note = ();
 
     fn on_request(
         &mut self,

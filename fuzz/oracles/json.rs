@@ -3,6 +3,7 @@
 //! - Nothing panics, and what is written is at most a constant factor longer than what was read.
 //! - The same message to the same kind of client has the same effect.
 //! - A message that ends the connection does nothing else, and the reason quotes nothing.
+//! - What is kept for others, and what they are told of the client, is JSON too.
 //! - What is sent to anybody is JSON; a forwarded message has the `data` of the original, byte by byte, and its `group`.
 
 use std::collections::HashMap;
@@ -11,7 +12,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use serde_json::value::RawValue;
 use switchboard::config::Config;
 use switchboard::delivery::SessionId;
-use switchboard::endpoints::{EndpointSettings, Endpoints, Peer};
+use switchboard::endpoints::{EndpointSettings, Endpoints, Note, Peer};
 use switchboard::handler::{Answer, Arrival, Handler, Outgoing, What, Wish};
 use switchboard::http::RequestReader;
 use switchboard::proto::{EncodedFrame, FrameBuffer, FrameHeader, FrameRange, Message, Role};
@@ -24,7 +25,11 @@ pub(crate) fn check(data: &[u8]) {
     let Ok(text) = str::from_utf8(data) else {
         return;
     };
-    let mut endpoints = Endpoints::new(EndpointSettings::default());
+    let mut settings = EndpointSettings::default();
+    settings.history.rules = ["**=2", "@all=2"]
+        .map(|rule| rule.parse().expect("a rule"))
+        .into();
+    let mut endpoints = Endpoints::new(settings);
     let effects = effects(&mut endpoints, text);
     assert_eq!(
         effects,
@@ -40,7 +45,7 @@ pub(crate) fn check(data: &[u8]) {
             }
             Effect::Reply(message) => _ = fields(message),
             Effect::Delivery(message) => judge_delivery(text, message),
-            Effect::Membership => {}
+            Effect::Membership | Effect::Note => {}
         }
         assert!(
             effect.len() <= 6 * text.len() + 256,
@@ -57,6 +62,7 @@ enum Effect {
     Reply(String),
     Delivery(String),
     Membership,
+    Note,
     Close(String),
 }
 
@@ -64,7 +70,7 @@ impl Effect {
     fn len(&self) -> usize {
         match self {
             Self::Reply(text) | Self::Delivery(text) | Self::Close(text) => text.len(),
-            Self::Membership => 0,
+            Self::Membership | Self::Note => 0,
         }
     }
 }
@@ -76,7 +82,8 @@ fn effects(endpoints: &mut Endpoints, text: &str) -> Vec<Effect> {
     let mut out = Outgoing::new(SessionId::from_bits(1), &mut frames, &mut wishes);
     endpoints.on_message(&mut peer, Message::Text(text), &mut out);
     let shared = frames.share();
-    wishes
+    let mut notes = Vec::new();
+    let effects = wishes
         .into_iter()
         .map(|Wish { what, .. }| match what {
             What::Reply(range) => Effect::Reply(payload(&shared, range)),
@@ -86,12 +93,43 @@ fn effects(endpoints: &mut Endpoints, text: &str) -> Vec<Effect> {
                 panic!("clients of a hub ask for nothing of the kind")
             }
             What::Acknowledge(_) | What::Replay => panic!("the client is not recoverable"),
+            What::Note { note, .. } => {
+                notes.push(note);
+                Effect::Note
+            }
             What::Close(code, reason) => {
                 assert_eq!(code.get(), 1007);
                 Effect::Close(reason.into_owned())
             }
         })
-        .collect()
+        .collect();
+    notes
+        .into_iter()
+        .for_each(|note| judge_note(endpoints, note));
+    effects
+}
+
+/// What a note leads to where it arrives.
+fn judge_note(endpoints: &mut Endpoints, note: Note) {
+    let (mut frames, mut wishes) = (FrameBuffer::default(), Vec::new());
+    let mut out = Outgoing::new(SessionId::from_bits(0), &mut frames, &mut wishes);
+    endpoints.on_note(note, &mut out);
+    endpoints.on_turn_end(&mut out);
+    let shared = frames.share();
+    for Wish { what, .. } in wishes {
+        let What::Deliver { delivery, .. } = what else {
+            panic!("{what:?}")
+        };
+        let message = payload(&shared, delivery.frame);
+        let fields = fields(&message);
+        match fields.get("history") {
+            Some(mark) => assert_eq!(
+                (mark.get(), &message[message.len() - 5..]),
+                ("true", "true}")
+            ),
+            None => assert_eq!(string(fields["event"]), "presence"),
+        }
+    }
 }
 
 /// A new client of `/ws`, whose name has to be escaped.

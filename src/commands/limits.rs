@@ -241,7 +241,7 @@ mod tests {
             );
             seen.push(line);
         }
-        assert_eq!(seen.len(), 24);
+        assert_eq!(seen.len(), 28);
     }
 
     #[test]

@@ -11,6 +11,7 @@ use std::ffi::OsString;
 use clap::{Arg, Command, CommandFactory, FromArgMatches, Parser, Subcommand};
 use log::LevelFilter;
 
+mod history;
 mod limits;
 mod quantity;
 mod serve;

@@ -15,6 +15,7 @@ use switchboard::http::OriginPolicy;
 use switchboard::server::Server;
 
 use super::Failure;
+use super::history::History;
 use super::limits::Limits;
 
 /// Runs the server until SIGTERM or SIGINT.
@@ -48,6 +49,9 @@ pub(super) struct Serve {
     /// How much is logged to standard error
     #[arg(long, value_name = "LEVEL", default_value = "info", value_parser = log_level_parser())]
     log_level: LevelFilter,
+
+    #[command(flatten)]
+    history: History,
 
     #[command(flatten)]
     limits: Limits,
@@ -145,6 +149,7 @@ impl Serve {
             access_keys: self.credentials.access_keys()?,
             public_urls: self.credentials.public_url.clone(),
             enforces_expiry: self.credentials.enforce_expiry,
+            history: self.history.settings()?,
             ..EndpointSettings::from(config)
         })
     }

@@ -1,6 +1,6 @@
 //! `/echo`: every message comes back as it was, for conformance suites and latency probes.
 
-use crate::handler::Outgoing;
+use crate::endpoints::Outgoing;
 use crate::proto::Message;
 
 /// Sends `message` back to its sender, text as text and binary as binary.

@@ -9,7 +9,7 @@
 //! | `/relay/{group}` | WebSocket | messages as they are to the others of a group; `?echo=true`: to the sender as well |
 //! | `/echo` | WebSocket | every message back, unless switched off |
 //! | `/api/health` | GET, HEAD | as `/healthz`, for the service SDKs |
-//! | `/api/hubs/{hub}/…` | see [`rest`] | what services ask of a hub |
+//! | `/api/hubs/{hub}/…` |  see `rest` | what services ask of a hub |
 //!
 //! A request is judged in one order, and the first fault answers: path (404), method (405), upgrade and subprotocols
 //! (426, 400), origin (403, 400), token (401, 400), what it gives a right to (403).
@@ -18,6 +18,8 @@
 
 mod credential;
 mod echo;
+#[cfg(test)]
+mod loops;
 mod page;
 mod pubsub;
 #[cfg(test)]
@@ -29,12 +31,13 @@ mod route;
 use std::time::Duration;
 
 use crate::config::Config;
-use crate::handler::{Answer, Arrival, Command, Handler, Outgoing, Receipt, Upgrade};
+use crate::handler::{self, Answer, Arrival, Command, Handler, LoopPlace, Receipt, Upgrade};
 use crate::http::{Handshake, HttpError, OriginPolicy, Request, Response};
 use crate::proto::Message;
 use credential::Gate;
 pub use credential::{AccessKey, CredentialError, PublicUrl};
 use pubsub::{Client, ConnectionIds, Grant, HubLimits, HubName, Hubs, Speech};
+pub use pubsub::{HistoryRule, HistoryRuleError, HistorySettings, Note};
 use relay::RelayPeer;
 use rest::Reply;
 use route::{Endpoint, Route};
@@ -59,6 +62,8 @@ pub struct EndpointSettings {
     pub public_urls: Vec<PublicUrl>,
     /// Whether a connection ends when its token does; default false, for a token lets in and no more.
     pub enforces_expiry: bool,
+    /// Which groups remember what was said; by default none.
+    pub history: HistorySettings,
 }
 
 impl From<&Config> for EndpointSettings {
@@ -74,6 +79,7 @@ impl From<&Config> for EndpointSettings {
             access_keys: Vec::new(),
             public_urls: Vec::new(),
             enforces_expiry: false,
+            history: HistorySettings::default(),
         }
     }
 }
@@ -96,6 +102,9 @@ pub struct Endpoints {
     /// The rules of all hubs.
     hubs: Hubs,
 }
+
+/// What is asked for, with notes from hub to hub.
+type Outgoing<'a> = handler::Outgoing<'a, Note>;
 
 /// What is remembered of one WebSocket; small, because a server has many that do little.
 #[derive(Debug)]
@@ -132,11 +141,12 @@ impl Endpoints {
             payload_bytes_max: settings.payload_bytes_max,
         };
         let gate = Gate::new(settings.access_keys.clone(), settings.public_urls.clone());
+        let history = settings.history.clone();
         Self {
             settings,
             gate,
             last_hub: HubName::of_default(),
-            hubs: Hubs::new(limits, ConnectionIds::new()),
+            hubs: Hubs::new(limits, ConnectionIds::new(), history),
         }
     }
 
@@ -249,6 +259,11 @@ impl Endpoints {
 
 impl Handler for Endpoints {
     type Peer = Peer;
+    type Note = Note;
+
+    fn on_start(&mut self, place: LoopPlace) {
+        self.hubs.on_start(place);
+    }
 
     fn on_request(
         &mut self,
@@ -320,10 +335,18 @@ impl Handler for Endpoints {
         }
     }
 
-    fn on_close(&mut self, peer: Peer, _out: &mut Outgoing<'_>) {
+    fn on_close(&mut self, peer: Peer, out: &mut Outgoing<'_>) {
         if let PeerKind::PubSub(client) = &peer.0 {
-            self.hubs.on_close(client);
+            self.hubs.on_close(client, out);
         }
+    }
+
+    fn on_note(&mut self, note: Note, out: &mut Outgoing<'_>) {
+        self.hubs.on_note(note, out);
+    }
+
+    fn on_turn_end(&mut self, out: &mut Outgoing<'_>) {
+        self.hubs.on_turn_end(out);
     }
 }
 

@@ -2,7 +2,8 @@
 
 use crate::config::Config;
 use crate::delivery::{Except, Recipients, SessionId};
-use crate::handler::{Outgoing, What, Wish};
+use crate::endpoints::{Note, Outgoing};
+use crate::handler::{What, Wish};
 use crate::http::{Request, RequestReader};
 use crate::proto::{EncodedFrame, FrameBuffer, FrameHeader, FrameRange, Role};
 
@@ -37,10 +38,14 @@ pub(super) fn request_with_body(lines: &str, body: &[u8]) -> Request<'static> {
 /// | `respond 200` | a response |
 /// | `join "hub/group"`, `leave "hub/group"` | a membership |
 /// | `close 1007 …` | the end |
+///
+/// Notes are not told but put aside.
 pub(super) struct Recorder {
     pub(super) session: SessionId,
     frames: FrameBuffer,
-    wishes: Vec<Wish>,
+    wishes: Vec<Wish<Note>>,
+    /// The notes among the wishes told so far, each with the loop that it is for.
+    pub(super) notes: Vec<(usize, Note)>,
 }
 
 impl Recorder {
@@ -50,6 +55,7 @@ impl Recorder {
             session: SessionId::new(0, slot, 0).unwrap(),
             frames: FrameBuffer::default(),
             wishes: Vec::new(),
+            notes: Vec::new(),
         }
     }
 
@@ -103,6 +109,7 @@ impl Recorder {
                 What::Leave(group) => lines.push(format!("leave {group:?}")),
                 What::Acknowledge(number) => lines.push(format!("acknowledge {number}")),
                 What::Replay => lines.push("replay".to_owned()),
+                What::Note { loop_index, note } => self.notes.push((loop_index, note)),
                 What::Close(code, reason) => lines.push(format!("close {} {reason}", code.get())),
             }
         }
@@ -114,6 +121,7 @@ fn recipients_text(recipients: &Recipients) -> String {
     match recipients {
         Recipients::Group(group) => format!("{group:?}"),
         Recipients::One(session) => format!("{session:?}"),
+        Recipients::Member(session, group) => format!("{session:?} in {group:?}"),
     }
 }
 
@@ -126,7 +134,7 @@ fn except_text(except: &Except) -> String {
 }
 
 /// The messages whose frames lie in `range`, each as its opcode and its payload.
-fn messages(shared: &EncodedFrame, range: FrameRange) -> Vec<String> {
+pub(super) fn messages(shared: &EncodedFrame, range: FrameRange) -> Vec<String> {
     let frames = shared.slice(range);
     let mut bytes = frames.as_bytes();
     let mut lines = Vec::new();

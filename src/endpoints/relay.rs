@@ -1,7 +1,7 @@
 //! `/relay/{group}`: every message goes to the other members of the group as it is, without an envelope.
 
 use crate::delivery::{GroupName, Recipients};
-use crate::handler::Outgoing;
+use crate::endpoints::Outgoing;
 use crate::proto::Message;
 
 /// One member of a relayed group.

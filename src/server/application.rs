@@ -5,13 +5,12 @@ use crate::handler::{Handler, Outgoing, Wish};
 use crate::proto::FrameBuffer;
 
 /// The application side of a turn: callbacks go in, frames and wishes come out.
-#[derive(Debug)]
-pub(super) struct Application<H> {
+pub(super) struct Application<H: Handler> {
     pub(super) handler: H,
     /// Every frame of the turn, back to back.
     pub(super) frames: FrameBuffer,
     /// What was asked for, in the order of asking.
-    pub(super) wishes: Vec<Wish>,
+    pub(super) wishes: Vec<Wish<H::Note>>,
     /// Whose WebSocket has ended and who is still in the registry.
     pub(super) closed: Vec<SessionId>,
 }
@@ -27,11 +26,23 @@ impl<H: Handler> Application<H> {
     }
 
     /// The handler, and the collector for what it asks on behalf of `id`.
-    pub(super) fn for_session(&mut self, id: SessionId) -> (&mut H, Outgoing<'_>) {
+    pub(super) fn for_session(&mut self, id: SessionId) -> (&mut H, Outgoing<'_, H::Note>) {
         (
             &mut self.handler,
             Outgoing::new(id, &mut self.frames, &mut self.wishes),
         )
+    }
+
+    /// A handler of this server has sent a note to this loop.
+    pub(super) fn on_note(&mut self, note: H::Note) {
+        let (handler, mut out) = self.for_session(nobody());
+        handler.on_note(note, &mut out);
+    }
+
+    /// All that has happened so far was told.
+    pub(super) fn on_turn_end(&mut self) {
+        let (handler, mut out) = self.for_session(nobody());
+        handler.on_turn_end(&mut out);
     }
 
     /// The WebSocket of `id` has ended.
@@ -42,4 +53,9 @@ impl<H: Handler> Application<H> {
             handler.on_close(peer, &mut out);
         }
     }
+}
+
+/// On whose behalf something is asked for that no connection has caused: slots of connections count from one.
+fn nobody() -> SessionId {
+    SessionId::from_bits(0)
 }

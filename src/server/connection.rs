@@ -4,21 +4,22 @@ use std::io::{self, Read};
 use std::net::{Shutdown, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use mio::net::TcpStream;
 
 use super::application::Application;
 use super::recovery::Recovery;
+use super::requests::arrival_from;
 use super::timers::Tick;
 use crate::clock::Moment;
 use crate::config::Config;
 use crate::delivery::SessionId;
-use crate::handler::{Answer, Arrival, Command, Handler, Receipt, Recover, Upgrade};
+use crate::handler::{Answer, Command, Handler, Receipt, Recover};
 use crate::http::{HttpError, Response};
 use crate::outbox::{Flushed, Outbox, Overflow};
 use crate::proto::{CloseFrame, EncodedFrame};
-use crate::replay::{Replay, ReplayBudget};
+use crate::replay::ReplayBudget;
 use crate::session::{Cause, Event, Session};
 
 /// A peer: its socket, where it is in its life, what it is owed, and what the application knows of it.
@@ -42,7 +43,7 @@ pub(super) struct Connection<P> {
     /// Whether the last write found the socket full and no event has said otherwise since.
     pub(super) is_blocked: bool,
     /// Whether it is over the connection limit and only gets to hear so.
-    is_surplus: bool,
+    pub(super) is_surplus: bool,
 }
 
 /// Whether a budget cut the work on a connection short, although its socket would have gone on.
@@ -178,7 +179,7 @@ impl<P> Connection<P> {
                     let answer = if now.is_draining() || self.is_surplus {
                         Answer::Respond(Response::refusal(HttpError::Unavailable))
                     } else {
-                        let arrival = arrival(self.remote);
+                        let arrival = arrival_from(self.remote);
                         let (handler, mut out) = application.for_session(id);
                         handler.on_request(&request, arrival, &mut out)
                     };
@@ -192,68 +193,6 @@ impl<P> Connection<P> {
         }
         self.meet_expectation(application, now);
         None
-    }
-
-    /// Tells a client that waits with its body to send it, or why not.
-    fn meet_expectation<H: Handler<Peer = P>>(
-        &mut self,
-        application: &mut Application<H>,
-        now: &Now,
-    ) {
-        let Some(request) = self.session.expectation(&now.config) else {
-            return;
-        };
-        let verdict = if now.is_draining() || self.is_surplus {
-            Err(Response::refusal(HttpError::Unavailable))
-        } else {
-            let arrival = arrival(self.remote);
-            application.handler.on_expectation(&request, arrival)
-        };
-        match verdict {
-            Ok(()) => self.session.go_on(&mut self.outbox),
-            Err(response) => {
-                self.session
-                    .respond(&response, now.moment, &now.config, &mut self.outbox);
-            }
-        }
-    }
-
-    fn answer<H: Handler<Peer = P>>(
-        &mut self,
-        id: SessionId,
-        answer: Answer<P>,
-        application: &mut Application<H>,
-        now: &Now,
-    ) {
-        match answer {
-            Answer::Respond(response) => {
-                self.session
-                    .respond(&response, now.moment, &now.config, &mut self.outbox);
-            }
-            Answer::Later(peer) => {
-                self.peer = Some(peer);
-                self.session.wait(now.moment, &now.config);
-            }
-            Answer::Upgrade(Upgrade {
-                handshake,
-                peer,
-                expires_after,
-                recovery,
-            }) => {
-                let expires_at = expires_after.map_or(Moment::NEVER, |time| now.moment + time);
-                self.recovery = recovery.map(|(numbering, token)| {
-                    let replay = Replay::new(numbering, token, now.replay_budget.clone());
-                    Box::new(Recovery::new(replay, expires_at))
-                });
-                let first_ping = first_ping_after(id, now.config.ping_interval);
-                self.session
-                    .open(&handshake, first_ping, now.moment, &mut self.outbox);
-                self.session.expire_at(expires_at);
-                let (handler, mut out) = application.for_session(id);
-                handler.on_open(self.peer.insert(peer), &mut out);
-            }
-            Answer::Recover(_) => unreachable!("the caller took it"),
-        }
     }
 
     /// Queues frames; [`Connection::can_send`] must hold. A peer whose outbox would overflow is given up on.
@@ -323,17 +262,6 @@ impl<P> Connection<P> {
             self.session.stop_listening();
         }
         is_done
-    }
-
-    /// Answers the request that waits for its response; returns whether there was one.
-    pub(super) fn respond(&mut self, response: &Response, now: &Now) -> bool {
-        if !self.session.is_waiting() {
-            return false;
-        }
-        self.peer = None;
-        self.session
-            .respond(response, now.moment, &now.config, &mut self.outbox);
-        true
     }
 
     /// The socket takes bytes again.
@@ -453,19 +381,4 @@ pub(super) fn first_ping_after(id: SessionId, interval: Duration) -> Duration {
     const PARTS: u32 = 20;
     let spread = f64::from(id.slot().wrapping_mul(GOLDEN)) / f64::from(u32::MAX);
     interval / PARTS + (interval - interval / PARTS).mul_f64(spread)
-}
-
-/// Whence and when a request of `remote` comes that is complete now.
-fn arrival(remote: SocketAddr) -> Arrival {
-    Arrival {
-        remote,
-        unix_seconds: unix_seconds(),
-    }
-}
-
-/// The time on the wall; a clock before 1970 shows 0, at which no token counts as begun.
-fn unix_seconds() -> u64 {
-    SystemTime::now()
-        .duration_since(SystemTime::UNIX_EPOCH)
-        .map_or(0, |time| time.as_secs())
 }

@@ -78,6 +78,7 @@ impl<H: Handler> EventLoop<H> {
                 }
                 What::Acknowledge(number) => self.acknowledge(session, number),
                 What::Replay => self.replay(session),
+                What::Note { loop_index, note } => self.pass_on(loop_index, note),
                 What::Close(code, reason) => self.close(
                     session,
                     CloseFrame {
@@ -88,6 +89,15 @@ impl<H: Handler> EventLoop<H> {
             }
         }
         self.spare_wishes = wishes;
+    }
+
+    /// Hands a note to the application of a loop: this one gets it at once, and its wishes are done after these.
+    fn pass_on(&mut self, loop_index: usize, note: H::Note) {
+        if loop_index == usize::from(self.index) {
+            self.application.on_note(note);
+        } else {
+            self.post_office.send(loop_index, Letter::Note(note));
+        }
     }
 
     /// Delivers what another loop sent, and tells it the outcome if it asked.
@@ -158,7 +168,9 @@ impl<H: Handler> EventLoop<H> {
     /// Whether any of the recipients can be on this loop.
     fn is_concerned(&self, recipients: &Recipients) -> bool {
         match recipients {
-            Recipients::One(id) => id.loop_index() == usize::from(self.index),
+            Recipients::One(id) | Recipients::Member(id, _) => {
+                id.loop_index() == usize::from(self.index)
+            }
             Recipients::Group(_) => true,
         }
     }
@@ -169,7 +181,7 @@ impl<H: Handler> EventLoop<H> {
         recipients: &Recipients,
     ) -> impl Iterator<Item = usize> + Clone + use<H> {
         let loops = match recipients {
-            Recipients::One(id) => id.loop_index()..id.loop_index() + 1,
+            Recipients::One(id) | Recipients::Member(id, _) => id.loop_index()..id.loop_index() + 1,
             Recipients::Group(_) => 0..self.now.config.loop_count,
         };
         let (own_index, loop_count) = (usize::from(self.index), self.now.config.loop_count);

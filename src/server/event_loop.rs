@@ -53,7 +53,7 @@ pub(super) struct EventLoop<H: Handler> {
     pub(super) connections: SlotMap<DefaultKey, Connection<H::Peer>>,
     pub(super) registry: Registry,
     pub(super) application: Application<H>,
-    pub(super) post_office: PostOffice,
+    pub(super) post_office: PostOffice<H>,
     pub(super) receipts: Receipts,
     timers: Timers,
     pub(super) listener: Option<Listener>,
@@ -75,7 +75,7 @@ pub(super) struct EventLoop<H: Handler> {
     pub(super) next_loop: usize,
     pub(super) stop: Stop,
     /// The memory of a list of wishes that was done.
-    pub(super) spare_wishes: Vec<Wish>,
+    pub(super) spare_wishes: Vec<Wish<H::Note>>,
     /// What became of all deliveries of this loop, for the log.
     pub(super) total: Outcome,
 }
@@ -111,7 +111,7 @@ impl<H: Handler> EventLoop<H> {
     pub(super) fn new(
         index: u8,
         poll: Poll,
-        post_office: PostOffice,
+        post_office: PostOffice<H>,
         handler: H,
         shared: Shared,
     ) -> Self {
@@ -294,11 +294,15 @@ impl<H: Handler> EventLoop<H> {
     /// Does what was asked for and flushes everyone concerned, until nothing is left: an end or a receipt may have
     /// the application ask for more.
     fn settle(&mut self) -> io::Result<()> {
+        self.application.on_turn_end();
         while !(self.application.wishes.is_empty()
             && self.application.closed.is_empty()
             && self.dirty.is_empty())
         {
             self.grant_wishes();
+            self.application.on_turn_end();
+            // Before anybody is told that it is done: whoever acts on that from another loop must not be faster.
+            self.post_office.post_all()?;
             self.flush_dirty();
         }
         self.post_office.post_all()
@@ -389,6 +393,7 @@ impl<H: Handler> EventLoop<H> {
                 Letter::Deliver(delivery, address) => self.on_delivery(&delivery, address),
                 Letter::Errand(errand, address) => self.on_errand(&errand, address),
                 Letter::Receipt(key, report) => self.on_receipt(key, report),
+                Letter::Note(note) => self.application.on_note(note),
                 Letter::Drain(deadline) => self.drain(deadline),
                 Letter::Attach(attachment) => self.attach(*attachment),
                 Letter::Stop => self.stop = Stop::Now,

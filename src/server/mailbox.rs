@@ -13,6 +13,7 @@ use super::receipts::{ReceiptKey, Report};
 use super::recovery::Attachment;
 use crate::clock::Moment;
 use crate::delivery::Delivery;
+use crate::handler::Handler;
 use crate::proto::EncodedFrame;
 
 /// A loop with this many unread letters, or with letters of this many bytes, is behind: the others stop reading from
@@ -21,8 +22,7 @@ const LETTERS_MAX: usize = 16_384;
 const LETTER_BYTES_MAX: usize = 16 << 20;
 
 /// What loops say to each other.
-#[derive(Debug)]
-pub(super) enum Letter {
+pub(super) enum Letter<H: Handler> {
     /// A new connection, not registered anywhere yet, is yours.
     Adopt(TcpStream, SocketAddr),
     /// This socket goes on with a session of yours, or has to be told that there is none.
@@ -33,6 +33,8 @@ pub(super) enum Letter {
     Errand(Errand, ReceiptAddress),
     /// This is what became of what you asked about.
     Receipt(ReceiptKey, Report),
+    /// The application of another loop tells yours this.
+    Note(H::Note),
     /// Close everyone; whoever is left at the deadline is dropped.
     Drain(Moment),
     /// Stop now.
@@ -46,22 +48,29 @@ pub(super) struct ReceiptAddress {
     pub(super) key: ReceiptKey,
 }
 
+/// All loops, as somebody sees them who wants them to stop and does not care what else they can be told.
+pub(super) trait Stoppable: Send + Sync {
+    /// Sends every loop a [`Letter::Drain`].
+    fn drain_all(&self, deadline: Moment);
+    /// Sends every loop a [`Letter::Stop`].
+    fn stop_all(&self);
+}
+
 /// Letters for one loop, in the order of posting.
-#[derive(Debug)]
-pub(super) struct Mailbox {
-    unread: Mutex<Unread>,
+pub(super) struct Mailbox<H: Handler> {
+    unread: Mutex<Unread<H>>,
     waker: Waker,
 }
 
-#[derive(Debug, Default)]
-struct Unread {
-    letters: VecDeque<Letter>,
+struct Unread<H: Handler> {
+    letters: VecDeque<Letter<H>>,
     /// Sum of [`Letter::frame_len`].
     frame_bytes: usize,
 }
 
-impl Letter {
-    /// Bytes of the frames that the letter brings.
+impl<H: Handler> Letter<H> {
+    /// Bytes of the frames that the letter brings. Notes count as letters only: they are short, or go along with a
+    /// delivery of the same length.
     fn frame_len(&self) -> usize {
         match self {
             Self::Deliver(delivery, _) => delivery.frame.len(),
@@ -70,10 +79,13 @@ impl Letter {
     }
 }
 
-impl Mailbox {
+impl<H: Handler> Mailbox<H> {
     pub(super) fn new(waker: Waker) -> Self {
         Self {
-            unread: Mutex::default(),
+            unread: Mutex::new(Unread {
+                letters: VecDeque::new(),
+                frame_bytes: 0,
+            }),
             waker,
         }
     }
@@ -83,7 +95,7 @@ impl Mailbox {
     /// # Errors
     ///
     /// What the waker says. The letters are in the box all the same.
-    pub(super) fn post(&self, letters: &mut Vec<Letter>) -> io::Result<()> {
+    pub(super) fn post(&self, letters: &mut Vec<Letter<H>>) -> io::Result<()> {
         if letters.is_empty() {
             return Ok(());
         }
@@ -99,7 +111,7 @@ impl Mailbox {
     }
 
     /// Moves up to `budget` letters to the end of `letters`; returns whether some are left.
-    pub(super) fn take(&self, budget: usize, letters: &mut Vec<Letter>) -> bool {
+    pub(super) fn take(&self, budget: usize, letters: &mut Vec<Letter<H>>) -> bool {
         let mut unread = self.lock();
         let count = budget.min(unread.letters.len());
         let first_taken = letters.len();
@@ -118,22 +130,36 @@ impl Mailbox {
     }
 
     /// No code panics while it holds the lock, and a queue of letters is whole between two operations anyway.
-    fn lock(&self) -> MutexGuard<'_, Unread> {
+    fn lock(&self) -> MutexGuard<'_, Unread<H>> {
         self.unread.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// The mailboxes of all loops, as one of them sees them: letters are gathered, and posted once in a turn.
-#[derive(Debug)]
-pub(super) struct PostOffice {
+///
+/// The notes of a turn are posted to every loop before its other letters are posted to any. Otherwise a loop could read
+/// a delivery, have its application send a note because of that, and overtake a note that was sent before the delivery.
+pub(super) struct PostOffice<H: Handler> {
     own_index: usize,
-    mailboxes: Arc<[Mailbox]>,
-    gathered: Vec<Vec<Letter>>,
+    mailboxes: Arc<[Mailbox<H>]>,
+    gathered: Vec<Gathered<H>>,
 }
 
-impl PostOffice {
-    pub(super) fn new(own_index: usize, mailboxes: Arc<[Mailbox]>) -> Self {
-        let gathered = mailboxes.iter().map(|_| Vec::new()).collect();
+/// Letters of this turn to one loop.
+struct Gathered<H: Handler> {
+    notes: Vec<Letter<H>>,
+    others: Vec<Letter<H>>,
+}
+
+impl<H: Handler> PostOffice<H> {
+    pub(super) fn new(own_index: usize, mailboxes: Arc<[Mailbox<H>]>) -> Self {
+        let gathered = mailboxes
+            .iter()
+            .map(|_| Gathered {
+                notes: Vec::new(),
+                others: Vec::new(),
+            })
+            .collect();
         Self {
             own_index,
             mailboxes,
@@ -142,14 +168,18 @@ impl PostOffice {
     }
 
     /// Gathers a letter to the loop `to`; nobody gets it if there is no such loop.
-    pub(super) fn send(&mut self, to: usize, letter: Letter) {
-        if let Some(letters) = self.gathered.get_mut(to) {
+    pub(super) fn send(&mut self, to: usize, letter: Letter<H>) {
+        if let Some(Gathered { notes, others }) = self.gathered.get_mut(to) {
+            let letters = match letter {
+                Letter::Note(_) => notes,
+                _ => others,
+            };
             letters.push(letter);
         }
     }
 
     /// The indices of all loops but this one.
-    pub(super) fn others(&self) -> impl Iterator<Item = usize> + use<> {
+    pub(super) fn others(&self) -> impl Iterator<Item = usize> + use<H> {
         let own_index = self.own_index;
         (0..self.mailboxes.len()).filter(move |index| *index != own_index)
     }
@@ -160,14 +190,17 @@ impl PostOffice {
     ///
     /// What a waker says: the loop behind it may not notice its letters.
     pub(super) fn post_all(&mut self) -> io::Result<()> {
-        for (mailbox, letters) in self.mailboxes.iter().zip(&mut self.gathered) {
-            mailbox.post(letters)?;
+        for (mailbox, Gathered { notes, .. }) in self.mailboxes.iter().zip(&mut self.gathered) {
+            mailbox.post(notes)?;
+        }
+        for (mailbox, Gathered { others, .. }) in self.mailboxes.iter().zip(&mut self.gathered) {
+            mailbox.post(others)?;
         }
         Ok(())
     }
 
     /// Takes up to `budget` letters to this loop; returns whether some are left.
-    pub(super) fn take(&self, budget: usize, letters: &mut Vec<Letter>) -> bool {
+    pub(super) fn take(&self, budget: usize, letters: &mut Vec<Letter<H>>) -> bool {
         self.mailboxes[self.own_index].take(budget, letters)
     }
 
@@ -177,17 +210,58 @@ impl PostOffice {
     }
 }
 
+impl<H: Handler> Stoppable for Arc<[Mailbox<H>]> {
+    fn drain_all(&self, deadline: Moment) {
+        post_to_all(self, || Letter::Drain(deadline));
+    }
+
+    fn stop_all(&self) {
+        post_to_all(self, || Letter::Stop);
+    }
+}
+
+fn post_to_all<H: Handler>(mailboxes: &[Mailbox<H>], letter: impl Fn() -> Letter<H>) {
+    for mailbox in mailboxes {
+        if let Err(error) = mailbox.post(&mut vec![letter()]) {
+            log::error!("cannot wake a loop: {error}");
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use mio::{Poll, Token};
 
     use super::*;
     use crate::delivery::{Recipients, SessionId};
+    use crate::handler::{Answer, Arrival, Outgoing};
+    use crate::http::{HttpError, Request, Response};
+    use crate::proto::Message;
+
+    /// An application that takes nobody; its notes are numbers.
+    #[derive(Clone)]
+    struct Silent;
+
+    impl Handler for Silent {
+        type Peer = ();
+        type Note = u32;
+
+        fn on_request(
+            &mut self,
+            _: &Request<'_>,
+            _: Arrival,
+            _: &mut Outgoing<'_, u32>,
+        ) -> Answer<()> {
+            Answer::Respond(Response::refusal(HttpError::NotFound))
+        }
+
+        fn on_message(&mut self, (): &mut (), _: Message<'_>, _: &mut Outgoing<'_, u32>) {}
+    }
 
     /// Two loops; the polls keep their wakers alive.
-    fn post_offices() -> ([Poll; 2], PostOffice, PostOffice) {
+    fn post_offices() -> ([Poll; 2], PostOffice<Silent>, PostOffice<Silent>) {
         let polls = [Poll::new().unwrap(), Poll::new().unwrap()];
-        let mailboxes: Arc<[Mailbox]> = polls
+        let mailboxes: Arc<[Mailbox<Silent>]> = polls
             .each_ref()
             .map(|poll| Mailbox::new(Waker::new(poll.registry(), Token(0)).unwrap()))
             .into();
@@ -195,7 +269,7 @@ mod tests {
         (polls, first, second)
     }
 
-    fn drain_at(moment: Moment) -> Letter {
+    fn drain_at(moment: Moment) -> Letter<Silent> {
         Letter::Drain(moment)
     }
 
@@ -218,9 +292,30 @@ mod tests {
     }
 
     #[test]
+    fn notes_come_before_the_other_letters_of_their_turn_and_in_their_order() {
+        let (_polls, mut first, second) = post_offices();
+        for turn in 0..2 {
+            first.send(1, Letter::Stop);
+            first.send(1, Letter::Note(2 * turn));
+            first.send(1, Letter::Note(2 * turn + 1));
+            first.post_all().unwrap();
+        }
+        let mut letters = Vec::new();
+        assert!(!second.take(10, &mut letters));
+        let notes: Vec<Option<u32>> = letters
+            .iter()
+            .map(|letter| match letter {
+                Letter::Note(note) => Some(*note),
+                _ => None,
+            })
+            .collect();
+        assert_eq!(notes, [Some(0), Some(1), None, Some(2), Some(3), None]);
+    }
+
+    #[test]
     fn a_loop_with_too_many_letters_or_bytes_is_behind_until_it_reads_them() {
         let (_polls, mut first, second) = post_offices();
-        let mut fill = |letter: fn() -> Letter, count: usize| {
+        let mut fill = |letter: fn() -> Letter<Silent>, count: usize| {
             (0..count).for_each(|_| first.send(1, letter()));
             first.post_all().unwrap();
             let is_congested = first.is_congested();

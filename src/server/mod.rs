@@ -14,6 +14,7 @@ mod listener;
 mod mailbox;
 mod receipts;
 mod recovery;
+mod requests;
 mod shutdown;
 mod timers;
 
@@ -29,10 +30,10 @@ use signal_hook_mio::v1_0::Signals;
 
 use self::event_loop::{EventLoop, Shared};
 use self::listener::Listener;
-use self::mailbox::{Letter, Mailbox, PostOffice};
+use self::mailbox::{Mailbox, PostOffice, Stoppable};
 use crate::clock::Moment;
 use crate::config::{Config, ConfigError};
-use crate::handler::Handler;
+use crate::handler::{Handler, LoopPlace};
 use crate::replay::ReplayBudget;
 
 /// A server that listens and is ready to run.
@@ -43,9 +44,9 @@ pub struct Server<H: Handler> {
 }
 
 /// Stops a running server from another thread; cheap to clone.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Stopper {
-    mailboxes: Arc<[Mailbox]>,
+    loops: Arc<dyn Stoppable>,
     clock: Instant,
     config: Arc<Config>,
 }
@@ -63,7 +64,7 @@ pub enum ServerError {
 }
 
 impl<H: Handler> Server<H> {
-    /// Listens on the addresses of `config`. Every loop gets its own clone of `handler`.
+    /// Listens on the addresses of `config`. Every loop gets its own clone of `handler`, which is told which loop it is.
     ///
     /// # Errors
     ///
@@ -95,7 +96,7 @@ impl<H: Handler> Server<H> {
             replay_budget: ReplayBudget::new(replay_budget_bytes),
         };
         let stopper = Stopper {
-            mailboxes: Arc::clone(&mailboxes),
+            loops: Arc::new(Arc::clone(&mailboxes)),
             clock: shared.clock,
             config: Arc::clone(&shared.config),
         };
@@ -103,7 +104,12 @@ impl<H: Handler> Server<H> {
             .zip(polls)
             .map(|(index, poll)| {
                 let post_office = PostOffice::new(usize::from(index), Arc::clone(&mailboxes));
-                EventLoop::new(index, poll, post_office, handler.clone(), shared.clone())
+                let mut handler = handler.clone();
+                handler.on_start(LoopPlace {
+                    index: usize::from(index),
+                    count: mailboxes.len(),
+                });
+                EventLoop::new(index, poll, post_office, handler, shared.clone())
             })
             .collect();
         loops[0].listen(listener)?;
@@ -172,20 +178,12 @@ impl Stopper {
     /// Stops accepting, closes everyone with 1001 and ends when all are gone, at the latest after the drain timeout.
     pub fn drain(&self) {
         let now = Moment::after_start(self.clock.elapsed());
-        self.tell_all(|| Letter::Drain(now + self.config.drain_timeout));
+        self.loops.drain_all(now + self.config.drain_timeout);
     }
 
     /// Ends at once; whoever is connected is cut off.
     pub fn stop(&self) {
-        self.tell_all(|| Letter::Stop);
-    }
-
-    fn tell_all(&self, letter: impl Fn() -> Letter) {
-        for mailbox in &*self.mailboxes {
-            if let Err(error) = mailbox.post(&mut vec![letter()]) {
-                log::error!("cannot wake a loop: {error}");
-            }
-        }
+        self.loops.stop_all();
     }
 
     /// Runs a loop; if it fails or panics, the others end too, because the server is not whole without it.
@@ -213,6 +211,12 @@ impl<H: Handler> fmt::Debug for Server<H> {
         f.debug_struct("Server")
             .field("local_addresses", &self.local_addresses)
             .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Stopper {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Stopper").finish_non_exhaustive()
     }
 }
 

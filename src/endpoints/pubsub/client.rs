@@ -1,14 +1,16 @@
 //! What a hub remembers of one connection.
 
+use std::sync::Arc;
+
 use super::ack_log::AckLog;
 use super::flavour::Flavour;
 use super::hub_name::HubName;
 use super::rights::Rights;
 use crate::delivery::{GroupName, RecoveryToken};
 
-/// The name of a user, as the client gave it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(in crate::endpoints) struct UserId(Box<str>);
+/// The name of a user, as the client gave it; cheap to clone.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(in crate::endpoints) struct UserId(Arc<str>);
 
 impl UserId {
     /// The longest name in bytes.
@@ -45,6 +47,8 @@ pub(in crate::endpoints) struct Client {
     pub(super) speech: Speech,
     /// The groups that were joined, in the order of their names; `@all` and `@user/…` are not among them.
     groups: Vec<GroupName>,
+    /// The groups of those who are told who is in a group and to which the client belongs, in order.
+    watched: Vec<GroupName>,
     /// The acknowledgement ids; only clients that use some have it.
     acks: Option<Box<AckLog>>,
 }
@@ -85,6 +89,7 @@ impl Client {
             rights,
             speech,
             groups: Vec::new(),
+            watched: Vec::new(),
             acks: None,
         }
     }
@@ -115,6 +120,29 @@ impl Client {
     /// The client is in no group any more; those that it was in.
     pub(super) fn take_groups(&mut self) -> Vec<GroupName> {
         std::mem::take(&mut self.groups)
+    }
+
+    /// The groups of watchers to which the client belongs.
+    pub(super) fn watched(&self) -> &[GroupName] {
+        &self.watched
+    }
+
+    /// The client belongs to these watchers from now on; false if it did already.
+    pub(super) fn insert_watched(&mut self, watchers: &GroupName) -> bool {
+        let position = self.watched.binary_search(watchers);
+        if let Err(position) = position {
+            self.watched.insert(position, watchers.clone());
+        }
+        position.is_err()
+    }
+
+    /// The client belongs to these watchers no longer; false if it did not.
+    pub(super) fn remove_watched(&mut self, watchers: &GroupName) -> bool {
+        let position = self.watched.binary_search(watchers);
+        if let Ok(position) = position {
+            self.watched.remove(position);
+        }
+        position.is_ok()
     }
 
     /// How many groups the client is in.

@@ -31,13 +31,24 @@ pub(super) enum ClientMessage<'a> {
 #[derive(Debug, PartialEq)]
 pub(super) enum Request<'a> {
     /// To be a member of a group.
-    JoinGroup(Cow<'a, str>),
+    JoinGroup(JoinGroup<'a>),
     /// To be a member no longer.
     LeaveGroup(Cow<'a, str>),
     /// To tell the members of a group something.
     SendToGroup(GroupMessage<'a>),
     /// To tell the application behind the server something.
     Event,
+}
+
+/// What somebody who joins a group wants.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct JoinGroup<'a> {
+    /// The group; not blank.
+    pub(super) group: Cow<'a, str>,
+    /// To be told who is in the group, and who comes and goes.
+    pub(super) presence: bool,
+    /// To be told what was said before.
+    pub(super) history: bool,
 }
 
 /// A message for a group, or for what else a name can stand for.
@@ -140,6 +151,10 @@ struct Fields<'a> {
     sequence_id: Option<u64>,
     /// Whether the sender is left out; false if absent.
     no_echo: Option<bool>,
+    /// Whether who joins wants to know of the others; false if absent.
+    presence: Option<bool>,
+    /// Whether who joins wants to know what was said before; false if absent.
+    history: Option<bool>,
     /// A name of a [`DataType`].
     #[serde(borrow)]
     data_type: Option<Text<'a>>,
@@ -208,7 +223,11 @@ impl<'a> Fields<'a> {
                 let number = self.sequence_id.ok_or(InvalidMessage::BadSequenceId)?;
                 return Ok(ClientMessage::SequenceAck(number));
             }
-            Kind::JoinGroup => Request::JoinGroup(self.into_group()?),
+            Kind::JoinGroup => Request::JoinGroup(JoinGroup {
+                presence: self.presence.unwrap_or(false),
+                history: self.history.unwrap_or(false),
+                group: self.into_group()?,
+            }),
             Kind::LeaveGroup => Request::LeaveGroup(self.into_group()?),
             Kind::SendToGroup => Request::SendToGroup(self.into_group_message()?),
             Kind::Event => {
@@ -290,8 +309,8 @@ fn is_event_name(name: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::{
-        ClientMessage, GroupMessage, InvalidMessage, METADATA_BYTES_MAX, Request, is_event_name,
-        parse,
+        ClientMessage, GroupMessage, InvalidMessage, JoinGroup, METADATA_BYTES_MAX, Request,
+        is_event_name, parse,
     };
     use crate::endpoints::pubsub::nesting::DEPTH_MAX;
     use crate::endpoints::pubsub::payload::DataType;
@@ -310,10 +329,25 @@ mod tests {
     #[test]
     fn every_type_of_message_is_read() {
         let request = |ack_id, request| Ok(ClientMessage::Request { ack_id, request });
+        let join = |group: &'static str, presence, history| {
+            Request::JoinGroup(JoinGroup {
+                group: group.into(),
+                presence,
+                history,
+            })
+        };
         assert_eq!(parse(r#"{"type":"ping"}"#), Ok(ClientMessage::Ping));
         assert_eq!(
             parse(r#"{"type":"joinGroup","group":"a","ackId":1}"#),
-            request(Some(1), Request::JoinGroup("a".into()))
+            request(Some(1), join("a", false, false))
+        );
+        assert_eq!(
+            parse(r#"{"type":"joinGroup","group":"a","presence":true,"history":null}"#),
+            request(None, join("a", true, false))
+        );
+        assert_eq!(
+            parse(r#"{"history":true,"type":"joinGroup","group":"@all","presence":false}"#),
+            request(None, join("@all", false, true))
         );
         assert_eq!(
             parse(r#"{"type":"leaveGroup","group":"a"}"#),
@@ -393,6 +427,8 @@ mod tests {
             r#"{"type":"ping",}"#,
             r#"{"type":null}"#,
             r#"{"type":1}"#,
+            r#"{"type":"joinGroup","group":"a","presence":1}"#,
+            r#"{"type":"joinGroup","group":"a","history":"true"}"#,
             r#"{"type":"ping","x":}"#,
             r#"{"type":"ping","x":01}"#,
             r#"{"type":"ping","x":NaN}"#,

@@ -5,9 +5,11 @@
 
 use std::io::Write;
 
+use super::client::UserId;
 use super::codec::GroupMessage;
 use super::connection_id::ConnectionId;
 use super::payload::Payload;
+use super::presence::Change;
 use super::refusal::Refusal;
 use super::reliable;
 use crate::delivery::{Outcome, RecoveryToken};
@@ -119,6 +121,31 @@ impl Encoder {
         &self.buffer
     }
 
+    /// Who has joined and left a group; `is_initial` if it is not news but (a part of) the list of all who are there.
+    pub(super) fn presence(
+        &mut self,
+        group: &str,
+        is_initial: bool,
+        users: &[(&UserId, Change)],
+    ) -> &[u8] {
+        self.begin(r#"{"type":"system","event":"presence","group":"#);
+        self.push_json_string(group);
+        if is_initial {
+            self.push(r#","initial":true"#);
+        }
+        for (key, change) in [("joined", Change::Joined), ("left", Change::Left)] {
+            self.push_fmt(format_args!(r#","{key}":["#));
+            let concerned = users.iter().filter(|(_, its_change)| *its_change == change);
+            for (index, (user, _)) in concerned.enumerate() {
+                self.push(if index > 0 { "," } else { "" });
+                self.push_json_string(user.as_str());
+            }
+            self.push("]");
+        }
+        self.push("}");
+        &self.buffer
+    }
+
     /// Begins a message with `text`.
     fn begin(&mut self, text: &str) {
         self.buffer.clear();
@@ -144,7 +171,7 @@ impl Encoder {
 
 #[cfg(test)]
 mod tests {
-    use super::Encoder;
+    use super::{Change, Encoder, UserId};
     use crate::delivery::{Outcome, SessionId};
     use crate::endpoints::pubsub::codec::{ClientMessage, Request, parse};
     use crate::endpoints::pubsub::connection_id::ConnectionIds;
@@ -206,6 +233,20 @@ mod tests {
         assert_eq!(
             encoder.refusal(2, Refusal::Duplicate),
             br#"{"type":"ack","ackId":2,"success":false,"error":{"name":"Duplicate","message":"Message with ack-id: 2 has been processed"}}"#
+        );
+    }
+
+    #[test]
+    fn presence_lists_names_as_json_strings() {
+        let [ann, bob] = ["a\"nn", "bob"].map(|name| UserId::new(name).unwrap());
+        let mut encoder = Encoder::default();
+        assert_eq!(
+            encoder.presence("r\\m", false, &[(&ann, Change::Left), (&bob, Change::Joined)]),
+            br#"{"type":"system","event":"presence","group":"r\\m","joined":["bob"],"left":["a\"nn"]}"#
+        );
+        assert_eq!(
+            encoder.presence("@all", true, &[(&bob, Change::Joined), (&ann, Change::Joined)]),
+            br#"{"type":"system","event":"presence","group":"@all","initial":true,"joined":["bob","a\"nn"],"left":[]}"#
         );
     }
 

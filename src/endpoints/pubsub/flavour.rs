@@ -4,7 +4,8 @@
 //! encoded once for each flavour and delivered at most twice, however many members there are.
 
 use crate::delivery::{Except, GroupName, Page, Recipients, SessionId};
-use crate::handler::{Command, Outgoing};
+use crate::endpoints::Outgoing;
+use crate::handler::Command;
 use crate::proto::OpCode;
 
 use super::hub_name::HubName;
@@ -78,6 +79,14 @@ impl Addressees {
         Self {
             json: Some(Recipients::Group(json)),
             plain: plain.map(Recipients::Group),
+        }
+    }
+
+    /// The group whose members get it as JSON, if it is for a group.
+    pub(super) fn json_group(&self) -> Option<&GroupName> {
+        match &self.json {
+            Some(Recipients::Group(group)) => Some(group),
+            _ => None,
         }
     }
 

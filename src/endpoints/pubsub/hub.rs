@@ -11,6 +11,9 @@
 //! | any other name | the members of the group; the sender need not be one | delivered to none |
 //!
 //! The sender is among those who get it if it belongs to them, unless it asks for `noEcho`.
+//!
+//! Everyone is in `@all` and nobody can join or leave it; but `joinGroup` with `"presence":true` and `leaveGroup` say
+//! whether one is told who is there.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -21,11 +24,16 @@ use super::codec::{self, ClientMessage, GroupMessage, Request};
 use super::connection_id::ConnectionIds;
 use super::encoder::{self, Encoder};
 use super::flavour::{Addressees, Flavour};
+use super::history::{History, HistorySettings};
+use super::home::Homes;
 use super::hub_name::HubName;
+use super::note::{Kind, Note};
 use super::payload::Payload;
+use super::presence::Presence;
 use super::refusal::Refusal;
-use crate::delivery::Outcome;
-use crate::handler::{Outgoing, Receipt};
+use crate::delivery::{GroupName, Outcome};
+use crate::endpoints::Outgoing;
+use crate::handler::{LoopPlace, Receipt};
 use crate::proto::{CloseCode, Message, OpCode};
 
 /// What a client may use up.
@@ -48,6 +56,10 @@ pub(in crate::endpoints) struct Hubs {
     pub(super) connection_ids: ConnectionIds,
     /// How many clients there are on all loops that do not speak JSON: if none, nobody has to be told anything plainly.
     plain_count: Arc<AtomicUsize>,
+    /// Who is there.
+    pub(super) presence: Presence,
+    /// What was said.
+    pub(super) history: History,
     /// Where messages to clients are written.
     pub(super) encoder: Encoder,
 }
@@ -62,13 +74,26 @@ enum Progress {
 
 impl Hubs {
     /// Hubs whose connections are known by `connection_ids`.
-    pub(in crate::endpoints) fn new(limits: HubLimits, connection_ids: ConnectionIds) -> Self {
+    pub(in crate::endpoints) fn new(
+        limits: HubLimits,
+        connection_ids: ConnectionIds,
+        history: HistorySettings,
+    ) -> Self {
+        let homes = Homes::new();
         Self {
             limits,
             connection_ids,
             plain_count: Arc::default(),
+            presence: Presence::new(homes.clone()),
+            history: History::new(history, homes),
             encoder: Encoder::default(),
         }
+    }
+
+    /// Says on which loop this is.
+    pub(in crate::endpoints) fn on_start(&mut self, place: LoopPlace) {
+        self.presence.homes.on_start(place);
+        self.history.homes.on_start(place);
     }
 
     /// A client has come: it can be addressed from now on, is in its first groups, and learns who it is.
@@ -82,8 +107,11 @@ impl Hubs {
             let address = format!("{USER}{}", user.as_str());
             out.join(flavour.group(&client.hub, &address));
         }
+        self.presence.enter(client, client.hub.as_str(), ALL, out);
         for group in client.groups() {
             out.join(group.clone());
+            self.presence
+                .enter(client, client.hub.as_str(), group.name(), out);
         }
         if flavour == Flavour::Json {
             self.greet(client, out);
@@ -113,25 +141,26 @@ impl Hubs {
     }
 
     /// A client has gone.
-    pub(in crate::endpoints) fn on_close(&mut self, client: &Client) {
+    pub(in crate::endpoints) fn on_close(&self, client: &Client, out: &mut Outgoing<'_>) {
         if client.speech.flavour() == Flavour::Plain {
             self.plain_count.fetch_sub(1, Ordering::Relaxed);
         }
+        let groups = client.groups().iter().map(GroupName::name).chain([ALL]);
+        self.presence
+            .on_close(client, client.hub.as_str(), groups, out);
     }
 
-    /// Puts a client that has not come yet into groups; those that it cannot be in are left out.
-    pub(in crate::endpoints) fn admit_to(&self, client: &mut Client, groups: &[Box<str>]) {
-        for name in groups {
-            if let Err(refusal) = self.check_join(client, name) {
-                log::debug!(
-                    "a token names a group that is not joined: {}",
-                    refusal.message(0)
-                );
-                continue;
-            }
-            let group = client.speech.flavour().group(&client.hub, name);
-            client.insert_group(group);
+    /// The hub of a loop has news of a group.
+    pub(in crate::endpoints) fn on_note(&mut self, Note(kind): Note, out: &mut Outgoing<'_>) {
+        match kind {
+            Kind::Presence(news) => self.presence.on_news(news, out),
+            Kind::History(news) => self.history.on_news(news, out),
         }
+    }
+
+    /// What was put off is to be said now.
+    pub(in crate::endpoints) fn on_turn_end(&mut self, out: &mut Outgoing<'_>) {
+        self.presence.on_turn_end(out);
     }
 
     /// A client has sent a message.
@@ -249,38 +278,12 @@ impl Hubs {
         out: &mut Outgoing<'_>,
     ) -> Result<Progress, Refusal> {
         match request {
-            Request::JoinGroup(name) => self.join(client, name, out),
-            Request::LeaveGroup(name) => self.leave(client, name, out),
+            Request::JoinGroup(join) => self.join(client, join, out).map(|()| Progress::Done),
+            Request::LeaveGroup(name) => self.leave(client, name, out).map(|()| Progress::Done),
             Request::SendToGroup(message) => self.send(client, token, message, out),
             // To say that it worked would be a lie: nothing behind this server takes events.
             Request::Event => Err(Refusal::NoEventHandler),
         }
-    }
-
-    /// Makes the client a member of a group, unless it is one.
-    fn join(
-        &self,
-        client: &mut Client,
-        name: &str,
-        out: &mut Outgoing<'_>,
-    ) -> Result<Progress, Refusal> {
-        self.check_membership(client, name)?;
-        self.admit(client, name, out)?;
-        Ok(Progress::Done)
-    }
-
-    /// Ends the membership in a group, if there is one.
-    fn leave(
-        &self,
-        client: &mut Client,
-        name: &str,
-        out: &mut Outgoing<'_>,
-    ) -> Result<Progress, Refusal> {
-        self.check_membership(client, name)?;
-        if let Some(group) = client.remove_group(name) {
-            out.leave(group);
-        }
-        Ok(Progress::Done)
     }
 
     /// Forwards a message.
@@ -297,6 +300,11 @@ impl Hubs {
         let (addressees, audience) = self.resolve(client, &message.group)?;
         let except = message.no_echo.then(|| out.session()).into();
         let parts = self.encoder.group_message(message, client.user_name());
+        if audience == Audience::Members
+            && let Some(group) = addressees.json_group()
+        {
+            self.history.keep(group, &parts, out);
+        }
         let count = addressees.deliver(&except, &parts, &message.payload, token, out);
         Ok(Progress::Pending(audience, count))
     }
@@ -341,40 +349,6 @@ impl Hubs {
     fn has_plain(&self) -> bool {
         self.plain_count.load(Ordering::Relaxed) > 0
     }
-
-    /// Whether the client may join and leave `name`, and that is the name of a group.
-    fn check_membership(&self, client: &Client, name: &str) -> Result<(), Refusal> {
-        self.check_group_name(name)?;
-        if client.rights.may_join(name) {
-            Ok(())
-        } else {
-            Err(Refusal::NoRole)
-        }
-    }
-
-    /// Whether the client can be a member of `name`, as far as numbers and names are concerned.
-    pub(super) fn check_join(&self, client: &Client, name: &str) -> Result<(), Refusal> {
-        self.check_group_name(name)?;
-        let is_full = client.group_count() >= self.limits.groups_per_connection_max;
-        if is_full && client.group(name).is_none() {
-            return Err(Refusal::TooManyGroups);
-        }
-        Ok(())
-    }
-
-    /// Whether `name` can be that of a group which clients join, leave and send to.
-    pub(super) fn check_group_name(&self, name: &str) -> Result<(), Refusal> {
-        if name.starts_with('@') {
-            return Err(Refusal::ReservedName);
-        }
-        if name.trim().is_empty() {
-            return Err(Refusal::BlankGroupName);
-        }
-        if name.len() > self.limits.group_name_bytes_max {
-            return Err(Refusal::GroupNameTooLong);
-        }
-        Ok(())
-    }
 }
 
 /// The address of everyone.
@@ -386,7 +360,7 @@ const CONNECTION: &str = "@conn/";
 
 #[cfg(test)]
 mod tests {
-    use super::{HubLimits, Hubs};
+    use super::{HistorySettings, HubLimits, Hubs};
     use crate::delivery::{Outcome, SessionId};
     use crate::endpoints::pubsub::ack_log::{DONE_MAX, PENDING_MAX};
     use crate::endpoints::pubsub::client::{Client, Speech, UserId};
@@ -417,7 +391,7 @@ mod tests {
                 payload_bytes_max: 100,
             };
             Self {
-                hub: Hubs::new(limits, ConnectionIds::new()),
+                hub: Hubs::new(limits, ConnectionIds::new(), HistorySettings::default()),
                 client: Client::new(HubName::of_default(), user, Rights::All, Speech::Json),
                 recorder: Recorder::new(5),
             }
@@ -892,7 +866,7 @@ mod tests {
         );
         assert!(play.receipt(2, 1, 0).is_empty(), "one of two");
         assert_eq!(play.receipt(2, 2, 1), [counted_ack(2, 3, 1)]);
-        bob.hub.on_close(&bob.client);
+        bob.hub.on_close(&bob.client, &mut bob.recorder.out());
         assert_eq!(play.send("room", "").len(), 1);
     }
 

@@ -8,7 +8,10 @@
 //! | [`codec`], [`payload`], [`nesting`] | what a message of a client says |
 //! | [`hub`] | what it means, and who may ask for what |
 //! | [`token`], [`rights`], [`pattern`] | what a client was granted |
+//! | [`membership`] | who is in which group |
 //! | [`client`], [`ack_log`], [`connection_id`], [`hub_name`] | what is remembered of a client, and what it is called |
+//! | [`presence`], [`history`] | who is in a group, and what was said there |
+//! | [`home`], [`note`] | which loop keeps these, and how the others tell it |
 //! | [`reliable`] | how messages are numbered for clients that acknowledge them |
 //! | [`flavour`] | that there are clients which do not speak JSON |
 //! | [`encoder`], [`refusal`] | what a client is told |
@@ -18,6 +21,8 @@
 //! |---|---|
 //! | (opens) | `system` `connected` with its ids |
 //! | `joinGroup`, `leaveGroup` | `ack` |
+//! | `joinGroup` with `"presence":true` | `ack`, then `system` `presence`: everyone there, later who comes and goes |
+//! | `joinGroup` with `"history":true` | `ack`, then what was said last, marked `"history":true` |
 //! | `sendToGroup` | `ack` with the counts `recipients` and `dropped`, once every loop has delivered |
 //! | `event` | `ack` with the error `NotFound`: there is nothing behind this server that takes events |
 //! | `ping` | `pong` |
@@ -39,11 +44,16 @@ mod codec;
 mod connection_id;
 mod encoder;
 mod flavour;
+mod history;
+mod home;
 mod hub;
 mod hub_name;
+mod membership;
 mod nesting;
+mod note;
 mod pattern;
 mod payload;
+mod presence;
 mod refusal;
 mod reliable;
 mod rights;
@@ -53,8 +63,10 @@ mod token;
 pub(super) use client::{Client, Speech};
 pub(super) use connection_id::ConnectionIds;
 pub(super) use flavour::{Addressees, Flavour};
+pub use history::{HistoryRule, HistoryRuleError, HistorySettings};
 pub(super) use hub::{HubLimits, Hubs};
 pub(super) use hub_name::HubName;
+pub use note::Note;
 pub(super) use payload::Payload;
 pub(super) use refusal::Refusal;
 pub(super) use reliable::{NUMBERING, RELIABLE_SUBPROTOCOL, draw_token, recover};

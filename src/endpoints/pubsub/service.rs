@@ -11,7 +11,8 @@ use super::hub_name::HubName;
 use super::payload::Payload;
 use super::refusal::Refusal;
 use crate::delivery::{Except, SessionId};
-use crate::handler::{Command, Outgoing};
+use crate::endpoints::Outgoing;
+use crate::handler::Command;
 use crate::proto::{CloseCode, OpCode};
 
 impl Hubs {
@@ -86,6 +87,9 @@ impl Hubs {
             no_echo: false,
         };
         let parts = self.encoder.group_message(&message, None);
+        if let Some(group) = addressees.json_group() {
+            self.history.keep(group, &parts, out);
+        }
         addressees.deliver(except, &parts, &message.payload, token, out)
     }
 
@@ -100,13 +104,14 @@ impl Hubs {
             Command::Join(name) => return self.admit(client, name, out).is_ok(),
             Command::Leave(name) => {
                 if let Some(group) = client.remove_group(name) {
-                    out.leave(group);
+                    self.dismiss(client, group, out);
                 }
             }
-            Command::LeaveAll => client
-                .take_groups()
-                .into_iter()
-                .for_each(|group| out.leave(group)),
+            Command::LeaveAll => {
+                for group in client.take_groups() {
+                    self.dismiss(client, group, out);
+                }
+            }
             Command::Close(reason) => {
                 if client.speech.flavour() == Flavour::Json {
                     out.reply(OpCode::Text, &[self.encoder.disconnected(reason)]);
@@ -120,21 +125,5 @@ impl Hubs {
             }
         }
         true
-    }
-
-    /// Makes a client a member of a group without asking what it may do.
-    pub(super) fn admit(
-        &self,
-        client: &mut Client,
-        name: &str,
-        out: &mut Outgoing<'_>,
-    ) -> Result<(), Refusal> {
-        self.check_join(client, name)?;
-        if client.group(name).is_none() {
-            let group = client.speech.flavour().group(&client.hub, name);
-            client.insert_group(group.clone());
-            out.join(group);
-        }
-        Ok(())
     }
 }

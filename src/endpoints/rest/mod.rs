@@ -33,7 +33,8 @@ use self::route::{Operation, Target};
 use super::credential::Gate;
 use super::pubsub::{Addressees, HubName, Hubs, Refusal};
 use crate::delivery::{Except, Page};
-use crate::handler::{Arrival, Command, Outgoing};
+use crate::endpoints::Outgoing;
+use crate::handler::{Arrival, Command};
 use crate::http::{HttpError, Request, Response};
 
 /// What becomes of a request.

@@ -1,0 +1,103 @@
+//! What becomes of the requests of a connection.
+
+use std::net::SocketAddr;
+use std::time::SystemTime;
+
+use super::application::Application;
+use super::connection::{Connection, Now, first_ping_after};
+use super::recovery::Recovery;
+use crate::clock::Moment;
+use crate::delivery::SessionId;
+use crate::handler::{Answer, Arrival, Handler, Upgrade};
+use crate::http::{HttpError, Response};
+use crate::replay::Replay;
+
+impl<P> Connection<P> {
+    /// Tells a client that waits with its body to send it, or why not.
+    pub(super) fn meet_expectation<H: Handler<Peer = P>>(
+        &mut self,
+        application: &mut Application<H>,
+        now: &Now,
+    ) {
+        let Some(request) = self.session.expectation(&now.config) else {
+            return;
+        };
+        let verdict = if now.is_draining() || self.is_surplus {
+            Err(Response::refusal(HttpError::Unavailable))
+        } else {
+            let arrival = arrival_from(self.remote);
+            application.handler.on_expectation(&request, arrival)
+        };
+        match verdict {
+            Ok(()) => self.session.go_on(&mut self.outbox),
+            Err(response) => {
+                self.session
+                    .respond(&response, now.moment, &now.config, &mut self.outbox);
+            }
+        }
+    }
+
+    pub(super) fn answer<H: Handler<Peer = P>>(
+        &mut self,
+        id: SessionId,
+        answer: Answer<P>,
+        application: &mut Application<H>,
+        now: &Now,
+    ) {
+        match answer {
+            Answer::Respond(response) => {
+                self.session
+                    .respond(&response, now.moment, &now.config, &mut self.outbox);
+            }
+            Answer::Later(peer) => {
+                self.peer = Some(peer);
+                self.session.wait(now.moment, &now.config);
+            }
+            Answer::Upgrade(Upgrade {
+                handshake,
+                peer,
+                expires_after,
+                recovery,
+            }) => {
+                let expires_at = expires_after.map_or(Moment::NEVER, |time| now.moment + time);
+                self.recovery = recovery.map(|(numbering, token)| {
+                    let replay = Replay::new(numbering, token, now.replay_budget.clone());
+                    Box::new(Recovery::new(replay, expires_at))
+                });
+                let first_ping = first_ping_after(id, now.config.ping_interval);
+                self.session
+                    .open(&handshake, first_ping, now.moment, &mut self.outbox);
+                self.session.expire_at(expires_at);
+                let (handler, mut out) = application.for_session(id);
+                handler.on_open(self.peer.insert(peer), &mut out);
+            }
+            Answer::Recover(_) => unreachable!("the caller took it"),
+        }
+    }
+
+    /// Answers the request that waits for its response; returns whether there was one.
+    pub(super) fn respond(&mut self, response: &Response, now: &Now) -> bool {
+        if !self.session.is_waiting() {
+            return false;
+        }
+        self.peer = None;
+        self.session
+            .respond(response, now.moment, &now.config, &mut self.outbox);
+        true
+    }
+}
+
+/// Whence and when a request of `remote` comes that is complete now.
+pub(super) fn arrival_from(remote: SocketAddr) -> Arrival {
+    Arrival {
+        remote,
+        unix_seconds: unix_seconds(),
+    }
+}
+
+/// The time on the wall; a clock before 1970 shows 0, at which no token counts as begun.
+fn unix_seconds() -> u64 {
+    SystemTime::now()
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .map_or(0, |time| time.as_secs())
+}
