@@ -15,6 +15,8 @@ use token::{KEY, hub_path, mint_with, now, token_for};
 
 const JSON: &str = "Sec-WebSocket-Protocol: json.webpubsub.azure.v1\r\n";
 
+const RELIABLE: &str = "Sec-WebSocket-Protocol: json.reliable.webpubsub.azure.v1\r\n";
+
 /// A server with two loops and the access key.
 fn guarded() -> ServerProcess {
     ServerProcess::start(&["--access-key", KEY, "--threads", "2"])
@@ -677,4 +679,58 @@ fn ac_05_tokens_of_services_are_not_logged() {
     for secret in [&*token, "secret=query", "planted-payload", KEY] {
         assert!(!server.log().contains(secret), "{}", server.log());
     }
+}
+
+#[test]
+fn a_client_that_has_lost_its_socket_is_there_until_it_is_closed() {
+    let server = guarded();
+    let mut service = Service::new(&server);
+    let path = hub_path(server.addr(), "chat", "ann");
+    let connect = |path: &str| {
+        let mut peer = Peer::connect_with(server.addr(), path, RELIABLE);
+        let connected = peer.next_json();
+        let text = |field: &str| connected[field].as_str().unwrap().to_owned();
+        let [id, token] = ["connectionId", "reconnectionToken"].map(text);
+        let back = format!("{path}&awps_connection_id={id}&awps_reconnection_token={token}");
+        (peer, id, back)
+    };
+    let (peer, id, back) = connect(&path);
+    drop(peer);
+    assert_eq!(service.ask("HEAD", "/users/ann"), 200);
+    assert_eq!(service.ask("PUT", "/users/ann/groups/room"), 200);
+    let list = service.send("GET", "/groups/room/connections", "", b"");
+    let page: Value = serde_json::from_slice(&list.body).unwrap();
+    assert_eq!(
+        page["value"],
+        json!([{"connectionId": id, "userId": "ann"}])
+    );
+    assert_eq!(service.post("/groups/room/:send", "meanwhile"), "1");
+    let mut recovered = Peer::connect_with(server.addr(), &back, RELIABLE);
+    let back = format!(
+        "{}{}",
+        &back[..back.len() - 32],
+        recovered.next_json()["reconnectionToken"].as_str().unwrap()
+    );
+    let message = recovered.next_json();
+    assert_eq!(
+        (&message["sequenceId"], &message["data"]),
+        (&json!(1), &json!("meanwhile"))
+    );
+    drop(recovered);
+    assert_eq!(service.ask("DELETE", &format!("/connections/{id}")), 204);
+    assert_eq!(service.ask("HEAD", "/users/ann"), 404);
+    let mut refused = Peer::connect_with(server.addr(), &back, RELIABLE);
+    refused.expect_close(1008);
+
+    let (mut peer, id, _) = connect(&path);
+    assert_eq!(
+        service.ask("DELETE", &format!("/connections/{id}?reason=out")),
+        204
+    );
+    assert_eq!(peer.next_json()["message"], "out");
+    assert_eq!(
+        peer.expect_close(1008),
+        "out",
+        "so that it does not try to recover"
+    );
 }

@@ -15,7 +15,7 @@ use super::timers::Tick;
 use crate::clock::Moment;
 use crate::config::Config;
 use crate::delivery::SessionId;
-use crate::handler::{Answer, Command, Handler, Receipt, Recover};
+use crate::handler::{Answer, Handler, Receipt, Recover};
 use crate::http::{HttpError, Response};
 use crate::outbox::{Flushed, Outbox, Overflow};
 use crate::proto::{CloseFrame, EncodedFrame};
@@ -246,24 +246,6 @@ impl<P> Connection<P> {
         }
     }
 
-    /// Has the application do what another connection asks of this WebSocket; returns whether it did.
-    pub(super) fn on_command<H: Handler<Peer = P>>(
-        &mut self,
-        id: SessionId,
-        command: &Command,
-        application: &mut Application<H>,
-    ) -> bool {
-        let Some(peer) = &mut self.peer else {
-            return false;
-        };
-        let (handler, mut out) = application.for_session(id);
-        let is_done = handler.on_command(peer, command, &mut out);
-        if out.is_closing() {
-            self.session.stop_listening();
-        }
-        is_done
-    }
-
     /// The socket takes bytes again.
     pub(super) fn on_writable(&mut self) {
         self.is_blocked = false;
@@ -336,11 +318,6 @@ impl<P> Connection<P> {
     /// Queues the Close frame that the peer is owed, now that everything else was said.
     pub(super) fn push_owed_close(&mut self) {
         self.session.push_owed_close(&mut self.outbox);
-    }
-
-    /// The application's state, if it has one.
-    pub(super) fn peer(&self) -> Option<&P> {
-        self.peer.as_ref()
     }
 
     pub(super) fn can_send(&self) -> bool {

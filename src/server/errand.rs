@@ -2,9 +2,11 @@
 
 use std::collections::BinaryHeap;
 
+use super::application::Application;
+use super::connection::Connection;
 use super::event_loop::{EventLoop, key_of};
 use super::receipts::Report;
-use crate::delivery::{Except, Member, Outcome, Page, Recipients};
+use crate::delivery::{Except, Member, Outcome, Page, Recipients, SessionId};
 use crate::handler::{Command, Handler};
 
 /// Something that every loop with recipients is to do.
@@ -21,6 +23,26 @@ pub(super) enum Task {
     Command(Command, Except),
     /// To tell who they are.
     List(Page),
+}
+
+impl<P> Connection<P> {
+    /// Has the application do what another connection asks of this one; returns whether it did.
+    fn on_command<H: Handler<Peer = P>>(
+        &mut self,
+        id: SessionId,
+        command: &Command,
+        application: &mut Application<H>,
+    ) -> bool {
+        let Some(peer) = &mut self.peer else {
+            return false;
+        };
+        let (handler, mut out) = application.for_session(id);
+        let is_done = handler.on_command(peer, command, &mut out);
+        if out.is_closing() {
+            self.session.stop_listening();
+        }
+        is_done
+    }
 }
 
 impl<H: Handler> EventLoop<H> {
@@ -74,7 +96,7 @@ impl<H: Handler> EventLoop<H> {
             }
         }
         let name_of = |id| {
-            let peer = self.connections.get(key_of(id))?.peer()?;
+            let peer = self.connections.get(key_of(id))?.peer.as_ref()?;
             self.application.handler.name_of(peer).map(Box::from)
         };
         let members = first.into_sorted_vec().into_iter().map(|session| Member {

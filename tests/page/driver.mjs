@@ -50,6 +50,8 @@ async function run() {
   await mallory.says(SCRIPT_TEXT);
   await ada.seesMessage(SCRIPT_TEXT, { from: SCRIPT_NAME });
   await mallory.seesMessage(SCRIPT_TEXT, { from: "You", status: "delivered" });
+  await ada.sees("#people-count", "1 online");
+  await mallory.sees("#people-count", "1 online");
   await mallory.sees(".status", "Delivered to 1");
 
   begin("a message to one person");
