@@ -57,7 +57,8 @@ pub struct Config {
     /// From the first byte of a message to its last. Default: 60 s, so that 1 MiB may come at 140 kbit/s (MS-04).
     pub message_timeout: Duration,
     /// Bytes queued for one connection that the kernel has not taken; who exceeds it is a slow consumer and is closed
-    /// with 1008 (SC-01, SC-02). Default: 4 MiB. Range: up to [`Config::OUTBOX_BYTES_MAX`].
+    /// with 1008 (SC-01, SC-02), unless the message comes on other terms (SC-03). Default: 4 MiB. Range: up to
+    /// [`Config::OUTBOX_BYTES_MAX`].
     pub outbox_bytes_max: usize,
     /// Limits of what one recoverable peer has not acknowledged (MS-11); beyond them it is closed with 1008. Clients
     /// acknowledge about once a second, so they bound what such a client may get in a second.

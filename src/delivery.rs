@@ -1,6 +1,7 @@
 //! The words that the layers share when a message travels: who it is for, and who somebody is.
 
 use std::fmt;
+use std::num::NonZeroU32;
 use std::ops::AddAssign;
 use std::sync::Arc;
 
@@ -134,15 +135,57 @@ pub enum Recipients {
     Member(SessionId, GroupName),
 }
 
-/// A frame on its way: what, for whom, and who of them is left out.
+/// A frame on its way: what, for whom, who of them is left out, and what happens to those who are slow.
 #[derive(Clone, Debug)]
 pub struct Delivery<F> {
-    /// The finished frame: a range while the turn is being written, shared bytes afterwards.
+    /// The finished frame: nothing yet while an application says who is to get it, a range while the turn is being
+    /// written, shared bytes afterwards.
     pub frame: F,
     /// Who is to get it.
     pub recipients: Recipients,
     /// Who of the recipients does not get it.
     pub except: Except,
+    /// What becomes of it where it does not fit; `None` is [`Policy::Close`].
+    pub terms: Option<Arc<Terms>>,
+}
+
+impl Delivery<()> {
+    /// To `recipients`, all of them, closing those who are too slow.
+    #[must_use]
+    pub fn to(recipients: Recipients) -> Self {
+        Self {
+            frame: (),
+            recipients,
+            except: Except::Nobody,
+            terms: None,
+        }
+    }
+
+    /// The same without `except`.
+    #[must_use]
+    pub fn leaving_out(self, except: impl Into<Except>) -> Self {
+        let except = except.into();
+        Self { except, ..self }
+    }
+
+    /// The same on `terms`, if there are any.
+    #[must_use]
+    pub fn on(self, terms: Option<Arc<Terms>>) -> Self {
+        Self { terms, ..self }
+    }
+}
+
+impl<F> Delivery<F> {
+    /// The same with the frame that `make` makes of this one.
+    #[must_use]
+    pub fn map<G>(self, make: impl FnOnce(F) -> G) -> Delivery<G> {
+        Delivery {
+            frame: make(self.frame),
+            recipients: self.recipients,
+            except: self.except,
+            terms: self.terms,
+        }
+    }
 }
 
 /// Who of the recipients is left out.
@@ -187,6 +230,69 @@ impl FromIterator<SessionId> for Except {
     }
 }
 
+/// What becomes of a message that does not fit into the outbox of a receiver.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Policy {
+    /// The receiver is closed with 1008.
+    #[default]
+    Close,
+    /// This message is dropped: what came first is kept.
+    DropNewest,
+    /// Older messages of the same group are dropped until it fits: what comes last is kept.
+    DropOldest,
+    /// While the socket is full, only the latest message of the group waits; for states, where the next one makes up
+    /// for those before it.
+    Latest,
+}
+
+/// On what terms the messages of a group are delivered to receivers that are slow.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Terms {
+    /// What becomes of a message that does not fit.
+    pub policy: Policy,
+    /// How a receiver is told that it has lost some; `None` if it would not understand.
+    pub notice: Option<Notice>,
+}
+
+impl Terms {
+    /// The same for receivers that would not understand a notice.
+    #[must_use]
+    pub fn without_notice(&self) -> Arc<Self> {
+        Arc::new(Self {
+            policy: self.policy,
+            notice: None,
+        })
+    }
+}
+
+/// A text message that tells a receiver how many messages of a group it has lost: `before`, the number, `after`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Notice {
+    /// What precedes the number.
+    pub before: Box<str>,
+    /// What follows the number.
+    pub after: &'static str,
+}
+
+/// The messages to one group, as those that wait for a receiver are told from all others.
+///
+/// A loop gives the number when the group gets its first member there, and never again, until it has counted to 2^32.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Feed(NonZeroU32);
+
+impl Feed {
+    /// Messages to a connection and not to a group.
+    pub const DIRECT: Self = Self(NonZeroU32::MIN);
+
+    /// The feed of the group that comes next.
+    #[must_use]
+    pub fn next(self) -> Self {
+        // After the highest number comes the one behind that of `DIRECT`.
+        let number = self.0.checked_add(1);
+        Self(number.unwrap_or(NonZeroU32::MIN.saturating_add(1)))
+    }
+}
+
 /// How the messages of a recoverable peer are numbered on the wire: `before`, the number in decimal, `after`, then the
 /// message without its first `replaced_len` bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -215,8 +321,17 @@ impl fmt::Debug for RecoveryToken {
 pub struct Outcome {
     /// Recipients in whose outbox the message now is.
     pub recipients: u32,
-    /// Recipients that did not get it because their outbox was full.
+    /// Recipients that did not get it because their outbox was full. Whoever lost an older message to this one has
+    /// this one, so it is not among them; it was a recipient of the older one, and is told by a [`Notice`].
     pub dropped: u32,
+}
+
+impl Outcome {
+    /// So many who had a message waiting have lost it before it was written.
+    pub fn withdraw(&mut self, count: u32) {
+        self.recipients = self.recipients.saturating_sub(count);
+        self.dropped = self.dropped.saturating_add(count);
+    }
 }
 
 /// Adds the outcomes of two loops; a count that would not fit stays at its maximum.
@@ -251,7 +366,7 @@ mod tests {
 
     use proptest::prelude::{any, proptest};
 
-    use super::{Except, GroupName, Outcome, Recipients, SessionId};
+    use super::{Except, Feed, GroupName, Outcome, Recipients, SessionId};
 
     proptest! {
         #[test]
@@ -335,6 +450,13 @@ mod tests {
         assert!(one.contains(a) && !one.contains(b));
         let two: Except = [a, c].into_iter().collect();
         assert!(two.contains(a) && !two.contains(b) && two.contains(c));
+    }
+
+    #[test]
+    fn the_numbers_of_feeds_begin_anew_behind_that_of_direct_messages() {
+        let first = Feed::DIRECT.next();
+        assert_ne!(first, Feed::DIRECT);
+        assert_eq!(Feed(std::num::NonZeroU32::MAX).next(), first);
     }
 
     #[test]

@@ -250,24 +250,19 @@ impl<'a, N> Outgoing<'a, N> {
         self.wish(What::Reply(frame));
     }
 
-    /// Sends one message to `recipients`, leaving out `except`; its payload is the concatenation of `parts`.
+    /// Sends one message to whom `delivery` says; its payload is the concatenation of `parts`.
     ///
     /// With a `token` the outcome comes back as a [`Receipt`], once all loops have applied it.
     pub fn deliver(
         &mut self,
-        recipients: Recipients,
-        except: impl Into<Except>,
+        delivery: Delivery<()>,
         opcode: OpCode,
         parts: &[&[u8]],
         token: Option<u64>,
     ) {
         let frame = self.frames.encode(opcode, parts);
         self.wish(What::Deliver {
-            delivery: Delivery {
-                frame,
-                recipients,
-                except: except.into(),
-            },
+            delivery: delivery.map(|()| frame),
             token,
         });
     }

@@ -47,7 +47,8 @@
 //!
 //! - Messages of one sender reach each receiver in the order sent, at most once, whole or not at all.
 //! - What was accepted is delivered, or counted as dropped and logged: a receiver that lets more than its outbox holds
-//!   pile up is closed with 1008, and nobody else waits for it.
+//!   pile up is closed with 1008, and nobody else waits for it. Groups can have another policy
+//!   ([`delivery::Policy`]): then it loses messages instead, and is told how many and where.
 //! - A peer cannot make the server panic, allocate what was only announced, or hold a descriptor without a deadline.
 //! - An idle connection owns no buffer and no timer object.
 //!

@@ -25,7 +25,7 @@ use std::num::NonZeroU32;
 use std::ops::{Index, IndexMut};
 use std::slice;
 
-use crate::delivery::{GroupName, Recipients, SessionId};
+use crate::delivery::{Feed, GroupName, Recipients, SessionId};
 
 /// The memberships of one loop's sessions.
 ///
@@ -40,6 +40,8 @@ pub struct Registry {
     memberships: Slab<Membership>,
     /// By [`SessionId::slot`].
     seats: Vec<Seat>,
+    /// The feed of the group that was created last.
+    last_feed: Option<Feed>,
 }
 
 impl Registry {
@@ -105,6 +107,18 @@ impl Registry {
                 slice::from_ref(session)
             }
             Recipients::Member(..) => &[],
+        }
+    }
+
+    /// What tells messages to these recipients from others; `None` if it is a group without a member on this loop.
+    #[must_use]
+    pub fn feed(&self, recipients: &Recipients) -> Option<Feed> {
+        match recipients {
+            Recipients::Group(name) | Recipients::Member(_, name) => {
+                let key = *self.group_keys.get(name)?;
+                Some(self.groups[key].feed)
+            }
+            Recipients::One(_) => Some(Feed::DIRECT),
         }
     }
 
@@ -183,8 +197,12 @@ impl Registry {
 
     /// The group of that name; a new one must get its first member at once.
     fn find_or_create(&mut self, name: GroupName) -> Key {
-        let groups = &mut self.groups;
-        let create = |name: &GroupName| groups.insert(Box::new(Group::new(name.clone())));
+        let (groups, last_feed) = (&mut self.groups, &mut self.last_feed);
+        let create = |name: &GroupName| {
+            let feed = last_feed.unwrap_or(Feed::DIRECT).next();
+            *last_feed = Some(feed);
+            groups.insert(Box::new(Group::new(name.clone(), feed)))
+        };
         *self.group_keys.entry(name).or_insert_with_key(create)
     }
 
@@ -225,6 +243,7 @@ impl Registry {
 #[derive(Debug)]
 struct Group {
     name: GroupName,
+    feed: Feed,
     /// What a delivery goes through.
     members: Vec<SessionId>,
     /// The membership of the member at the same position.
@@ -233,9 +252,10 @@ struct Group {
 
 impl Group {
     /// A group that waits for its first member.
-    fn new(name: GroupName) -> Self {
+    fn new(name: GroupName, feed: Feed) -> Self {
         Self {
             name,
+            feed,
             members: Vec::new(),
             entries: Vec::new(),
         }
@@ -372,7 +392,7 @@ mod tests {
     use std::mem::size_of;
 
     use super::{Group, Key, Membership, Registry, SPARE_COUNT_MAX, Seat, Slab};
-    use crate::delivery::{GroupName, Recipients, SessionId};
+    use crate::delivery::{Feed, GroupName, Recipients, SessionId};
 
     fn session(slot: u32, generation: u32) -> SessionId {
         SessionId::new(0, slot, generation).unwrap()
@@ -461,6 +481,32 @@ mod tests {
         assert!(registry.recipients(&other).is_empty());
         registry.leave(session(0, 1), &group("a"));
         assert!(registry.recipients(&recipient).is_empty());
+    }
+
+    #[test]
+    fn sc_03_a_group_is_one_feed_from_its_first_member_to_its_last() {
+        let mut registry = Registry::default();
+        let feed = |registry: &Registry, name| registry.feed(&Recipients::Group(group(name)));
+        let (first, second) = (session(1, 1), session(2, 1));
+        assert_eq!(feed(&registry, "a"), None, "nobody is there");
+        registry.join(first, group("a"));
+        registry.join(first, group("b"));
+        let before = feed(&registry, "a");
+        assert_ne!(before, feed(&registry, "b"));
+        registry.join(second, group("a"));
+        registry.leave(first, &group("a"));
+        assert_eq!(feed(&registry, "a"), before);
+        registry.leave(second, &group("a"));
+        registry.join(first, group("a"));
+        let direct = registry.feed(&Recipients::One(first));
+        assert_eq!(direct, Some(Feed::DIRECT));
+        for other in [None, before, direct, feed(&registry, "b")] {
+            assert_ne!(
+                feed(&registry, "a"),
+                other,
+                "what waits is of another group"
+            );
+        }
     }
 
     #[test]

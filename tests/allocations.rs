@@ -3,11 +3,12 @@
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::io;
+use std::sync::Arc;
 
 use switchboard::clock::Moment;
-use switchboard::delivery::{GroupName, Recipients, SessionId};
-use switchboard::outbox::{Flushed, Outbox};
-use switchboard::proto::{FrameBuffer, MessageLimits, MessageReader, OpCode, Role};
+use switchboard::delivery::{Feed, GroupName, Policy, Recipients, SessionId, Terms};
+use switchboard::outbox::{Flushed, Outbox, Pushed};
+use switchboard::proto::{EncodedFrame, FrameBuffer, MessageLimits, MessageReader, OpCode, Role};
 use switchboard::registry::Registry;
 
 /// The system's allocator, counting what the current thread asks for.
@@ -46,6 +47,20 @@ fn allocations(work: impl FnOnce()) -> (usize, usize) {
 
 #[test]
 fn a_broadcast_to_a_thousand_outboxes_makes_at_most_one_allocation() {
+    let bytes_max = 4 << 20;
+    assert_one_allocation(|outbox, frame| outbox.push(frame, bytes_max).unwrap());
+    let terms = Arc::new(Terms {
+        policy: Policy::Latest,
+        notice: None,
+    });
+    assert_one_allocation(|outbox, frame| {
+        let pushed = outbox.push_of(Feed::DIRECT, &terms, frame, bytes_max);
+        assert_eq!(pushed, Ok(Pushed::Queued));
+    });
+}
+
+/// Broadcasts twice with `push`; the second time, when all buffers are there, may allocate once.
+fn assert_one_allocation(push: impl Fn(&mut Outbox, &EncodedFrame)) {
     let group = Recipients::Group(GroupName::new("default", "@all"));
     let ids: Vec<_> = (1..=1000)
         .map(|slot| SessionId::new(0, slot, 1).unwrap())
@@ -60,7 +75,7 @@ fn a_broadcast_to_a_thousand_outboxes_makes_at_most_one_allocation() {
         let range = frames.encode(OpCode::Text, &[b"to everyone"]);
         let frame = frames.share().slice(range);
         for id in registry.recipients(&group) {
-            outboxes[id.slot() as usize].push(&frame, 4 << 20).unwrap();
+            push(&mut outboxes[id.slot() as usize], &frame);
         }
         for outbox in &mut outboxes {
             assert_eq!(

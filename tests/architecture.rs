@@ -16,7 +16,7 @@ const LAYERS: &[(&str, &str)] = &[
     ("replay", "proto delivery"),
     ("config", "proto http replay"),
     ("registry", "delivery"),
-    ("outbox", "proto clock"),
+    ("outbox", "proto delivery clock"),
     ("session", "proto http outbox clock config"),
     ("handler", "proto http delivery"),
     ("endpoints", "proto http delivery config handler"),

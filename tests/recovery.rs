@@ -9,7 +9,7 @@ use std::time::Duration;
 use peer::{Frame, Peer, opcode};
 use proptest::prelude::*;
 use switchboard::config::Config;
-use switchboard::delivery::{GroupName, Numbering, Recipients, RecoveryToken, SessionId};
+use switchboard::delivery::{Delivery, GroupName, Numbering, Recipients, RecoveryToken, SessionId};
 use switchboard::handler::{Answer, Arrival, Handler, Outgoing, Recover, Upgrade};
 use switchboard::http::{Handshake, HttpError, Request, Response};
 use switchboard::proto::{CloseCode, Message, OpCode};
@@ -87,13 +87,8 @@ impl Handler for Room {
             out.close(CloseCode::NORMAL, "bye");
         } else {
             let parts: [&[u8]; 2] = [b"*", text.as_bytes()];
-            out.deliver(
-                Recipients::Group(everyone()),
-                None,
-                OpCode::Text,
-                &parts,
-                None,
-            );
+            let everyone = Delivery::to(Recipients::Group(everyone()));
+            out.deliver(everyone, OpCode::Text, &parts, None);
         }
     }
 }

@@ -1,7 +1,7 @@
 //! For tests: requests as they reach the endpoints, and what the endpoints ask for, written down.
 
 use crate::config::Config;
-use crate::delivery::{Except, Recipients, SessionId};
+use crate::delivery::{Except, Notice, Recipients, SessionId, Terms};
 use crate::endpoints::{Note, Outgoing};
 use crate::handler::{What, Wish};
 use crate::http::{Request, RequestReader};
@@ -32,7 +32,7 @@ pub(super) fn request_with_body(lines: &str, body: &[u8]) -> Request<'static> {
 /// | Line | Wish |
 /// |---|---|
 /// | `Text: …` | a reply |
-/// | `Text to "hub/group" except 0.1.0 token 5: …` | a delivery |
+/// | `Text to "hub/group" except 0.1.0 on Latest with notice … token 5: …` | a delivery; the notice is of 7 messages |
 /// | `Close("…") of "hub/group" token 0` | a command |
 /// | `list 5 of "hub/group" after 0.1.0 token 0` | a list |
 /// | `respond 200` | a response |
@@ -76,10 +76,13 @@ impl Recorder {
                     let (head, payload) = single_message(&shared, delivery.frame);
                     let recipients = recipients_text(&delivery.recipients);
                     let except = except_text(&delivery.except);
+                    let terms = terms_text(delivery.terms.as_deref());
                     let token = token
                         .map(|token| format!(" token {token}"))
                         .unwrap_or_default();
-                    lines.push(format!("{head} to {recipients}{except}{token}: {payload}"));
+                    lines.push(format!(
+                        "{head} to {recipients}{except}{terms}{token}: {payload}"
+                    ));
                 }
                 What::Command {
                     recipients,
@@ -131,6 +134,16 @@ fn except_text(except: &Except) -> String {
         Except::One(session) => format!(" except {session}"),
         Except::Many(sessions) => format!(" except {sessions:?}"),
     }
+}
+
+fn terms_text(terms: Option<&Terms>) -> String {
+    let Some(Terms { policy, notice }) = terms else {
+        return String::new();
+    };
+    let notice = notice
+        .as_ref()
+        .map(|Notice { before, after }| format!(" with notice {before}7{after}"));
+    format!(" on {policy:?}{}", notice.unwrap_or_default())
 }
 
 /// The messages whose frames lie in `range`, each as its opcode and its payload.

@@ -1,6 +1,6 @@
 //! `/relay/{group}`: every message goes to the other members of the group as it is, without an envelope.
 
-use crate::delivery::{GroupName, Recipients};
+use crate::delivery::{Delivery, GroupName, Recipients};
 use crate::endpoints::Outgoing;
 use crate::proto::Message;
 
@@ -30,14 +30,8 @@ impl RelayPeer {
     /// Passes `message` on, text as text and binary as binary.
     pub(super) fn on_message(&self, message: Message<'_>, out: &mut Outgoing<'_>) {
         let except = (!self.has_echo).then(|| out.session());
-        let recipients = Recipients::Group(self.group.clone());
-        out.deliver(
-            recipients,
-            except,
-            message.opcode(),
-            &[message.payload()],
-            None,
-        );
+        let delivery = Delivery::to(Recipients::Group(self.group.clone())).leaving_out(except);
+        out.deliver(delivery, message.opcode(), &[message.payload()], None);
     }
 }
 

@@ -9,14 +9,24 @@
 //! 1. the rest of a frame that was begun (RFC 6455 5.4: a frame is never interrupted), or of an HTTP response,
 //! 2. control frames: the latest pongs and a ping, which never wait behind data (5.5),
 //! 3. data frames in the order of pushing, the Close frame last.
+//!
+//! What happens when it is full is written in [`Policy`], which each message brings along:
+//! either its receiver is too slow to be kept, or messages of the same group are dropped and the receiver is told how
+//! many are missing at that place.
 
+mod backlog;
 mod control;
+mod policy;
 mod queue;
+mod segment;
 
 use std::io;
+use std::sync::Arc;
 
+use self::policy::fits;
 use self::queue::Queue;
 use crate::clock::Moment;
+use crate::delivery::{Feed, Policy, Terms};
 use crate::proto::{CloseFrame, EncodedFrame, encode_close};
 
 /// The bytes owed to one peer, in order, bounded; writes itself to any [`io::Write`].
@@ -29,14 +39,29 @@ pub struct Outbox {
 enum Owed {
     #[default]
     Nothing,
-    /// Whole data frames only, none of them begun.
-    Frames(EncodedFrame),
+    /// Whole data frames only, none of them begun, all of one feed or of none.
+    Frames(EncodedFrame, Option<Feed>),
     Queue(Box<Queue>),
 }
+
+const _: () = assert!(
+    size_of::<Outbox>() == 24,
+    "every connection has one, and most are idle"
+);
 
 /// A frame was refused: with it the outbox would be over its limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Overflow;
+
+/// What became of a frame that may be dropped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub enum Pushed {
+    /// It waits to be written; others may have been dropped for it.
+    Queued,
+    /// It was dropped, and the peer will be told.
+    Dropped,
+}
 
 /// How far a flush came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,7 +75,7 @@ pub enum Flushed {
 }
 
 impl Outbox {
-    /// Queues finished data frames behind all that is queued.
+    /// Queues finished data frames behind all that is queued; frames that may be dropped make room for them.
     ///
     /// # Errors
     ///
@@ -58,19 +83,13 @@ impl Outbox {
     /// that a limit below the size of a message does not make a peer unreachable.
     #[inline]
     pub fn push(&mut self, frame: &EncodedFrame, bytes_max: usize) -> Result<(), Overflow> {
-        let queued = self.data_len();
-        if queued != 0 && queued.saturating_add(frame.len()) > bytes_max {
-            return Err(Overflow);
-        }
-        match &mut self.owed {
-            Owed::Nothing => self.owed = Owed::Frames(frame.clone()),
-            Owed::Frames(last) => {
-                if !last.try_merge(frame) {
-                    self.queue().push(frame.clone());
-                }
+        if !fits(self.data_len(), frame.len(), bytes_max) {
+            match &mut self.owed {
+                Owed::Queue(queue) => queue.make_room(frame.len(), bytes_max)?,
+                _ => return Err(Overflow),
             }
-            Owed::Queue(queue) => queue.push(frame.clone()),
         }
+        self.append(frame, None);
         Ok(())
     }
 
@@ -79,6 +98,43 @@ impl Outbox {
         let queue = self.queue();
         queue.push(beginning);
         queue.push(rest);
+    }
+
+    /// Queues one finished data frame of `feed` on these terms.
+    ///
+    /// It never drops what has begun, nor anything of another feed. Frames that are dropped for this one are told by
+    /// [`Outbox::take_displaced_count`], and the peer learns of every loss by a notice at its place, which comes in
+    /// addition to `bytes_max`.
+    ///
+    /// # Errors
+    ///
+    /// [`Overflow`] if the terms say that the peer is to be closed, or if something waits of so many feeds that one more
+    /// would not be worth the memory.
+    #[inline]
+    pub fn push_of(
+        &mut self,
+        feed: Feed,
+        terms: &Arc<Terms>,
+        frame: &EncodedFrame,
+        bytes_max: usize,
+    ) -> Result<Pushed, Overflow> {
+        if terms.policy == Policy::Close {
+            return self.push(frame, bytes_max).map(|()| Pushed::Queued);
+        }
+        let is_queue = matches!(self.owed, Owed::Queue(_));
+        if is_queue || !fits(self.data_len(), frame.len(), bytes_max) {
+            return self.queue().push_of(feed, terms, frame.clone(), bytes_max);
+        }
+        self.append(frame, Some(feed));
+        Ok(Pushed::Queued)
+    }
+
+    /// How many queued frames were dropped in favour of others since the last call.
+    pub fn take_displaced_count(&mut self) -> u32 {
+        match &mut self.owed {
+            Owed::Queue(queue) => queue.take_displaced_count(),
+            _ => 0,
+        }
     }
 
     /// Queues an HTTP response, which comes before all frames and is not limited: there is one at a time.
@@ -100,7 +156,9 @@ impl Outbox {
     pub fn push_close(&mut self, close: Option<CloseFrame<'_>>) {
         let mut frame = Vec::new();
         encode_close(&mut frame, close);
-        self.queue().push(EncodedFrame::from_vec(frame));
+        let queue = self.queue();
+        queue.tell_last_losses();
+        queue.push(EncodedFrame::from_vec(frame));
     }
 
     /// Gives up on the data: frames that have not begun are dropped, a begun one is finished, then comes the Close frame.
@@ -143,7 +201,7 @@ impl Outbox {
     ) -> io::Result<Flushed> {
         let written = match &self.owed {
             Owed::Nothing => return Ok(Flushed::Everything),
-            Owed::Frames(frames) => {
+            Owed::Frames(frames, _) => {
                 match queue::write_once(io, |io| io.write(frames.as_bytes()))? {
                     Some(written) if written == frames.len() => {
                         self.owed = Owed::Nothing;
@@ -189,7 +247,7 @@ impl Outbox {
     pub fn data_len(&self) -> usize {
         match &self.owed {
             Owed::Nothing => 0,
-            Owed::Frames(frames) => frames.len(),
+            Owed::Frames(frames, _) => frames.len(),
             Owed::Queue(queue) => queue.data_len(),
         }
     }
@@ -199,7 +257,7 @@ impl Outbox {
     pub fn pinned_len(&self) -> usize {
         match &self.owed {
             Owed::Nothing => 0,
-            Owed::Frames(frames) => frames.pinned_len(),
+            Owed::Frames(frames, _) => frames.pinned_len(),
             Owed::Queue(queue) => queue.pinned_len(),
         }
     }
@@ -213,11 +271,25 @@ impl Outbox {
         }
     }
 
+    /// Queues frames for which there is room.
+    #[inline]
+    fn append(&mut self, frames: &EncodedFrame, feed: Option<Feed>) {
+        match &mut self.owed {
+            Owed::Nothing => self.owed = Owed::Frames(frames.clone(), feed),
+            Owed::Frames(last, last_feed) => {
+                if *last_feed != feed || !last.try_merge(frames) {
+                    self.queue().push_in(feed, frames.clone());
+                }
+            }
+            Owed::Queue(queue) => queue.push_in(feed, frames.clone()),
+        }
+    }
+
     fn queue(&mut self) -> &mut Queue {
         if !matches!(self.owed, Owed::Queue(_)) {
             let mut queue = Box::<Queue>::default();
-            if let Owed::Frames(frames) = std::mem::take(&mut self.owed) {
-                queue.push(frames);
+            if let Owed::Frames(frames, feed) = std::mem::take(&mut self.owed) {
+                queue.push_in(feed, frames);
             }
             self.owed = Owed::Queue(queue);
         }
@@ -238,18 +310,18 @@ mod tests {
     use super::*;
     use crate::proto::{CloseCode, FrameBuffer, OpCode, frame_len_at};
 
-    const UNLIMITED: usize = usize::MAX;
+    pub(super) const UNLIMITED: usize = usize::MAX;
 
     /// A socket that takes `room` bytes, at most `step` at once.
     #[derive(Default)]
-    struct Socket {
-        taken: Vec<u8>,
-        room: usize,
-        step: usize,
+    pub(super) struct Socket {
+        pub(super) taken: Vec<u8>,
+        pub(super) room: usize,
+        pub(super) step: usize,
     }
 
     impl Socket {
-        fn new(room: usize, step: usize) -> Self {
+        pub(super) fn new(room: usize, step: usize) -> Self {
             Self {
                 taken: Vec::new(),
                 room,
@@ -287,7 +359,7 @@ mod tests {
     }
 
     /// The payloads of the frames in `bytes` by opcode bits; what is left over at the end is an error.
-    fn frames_in(mut bytes: &[u8]) -> Vec<(u8, Vec<u8>)> {
+    pub(super) fn frames_in(mut bytes: &[u8]) -> Vec<(u8, Vec<u8>)> {
         let mut frames = Vec::new();
         while !bytes.is_empty() {
             let (frame, rest) = bytes.split_at(frame_len_at(bytes));
@@ -305,7 +377,7 @@ mod tests {
             .collect()
     }
 
-    fn flush(outbox: &mut Outbox, socket: &mut Socket) -> Flushed {
+    pub(super) fn flush(outbox: &mut Outbox, socket: &mut Socket) -> Flushed {
         outbox.write_to(socket, UNLIMITED, Moment::START).unwrap()
     }
 
@@ -321,7 +393,7 @@ mod tests {
             outbox.push(&shared.slice(range), UNLIMITED).unwrap();
         }
         assert!(
-            matches!(outbox.owed, Owed::Frames(_)),
+            matches!(outbox.owed, Owed::Frames(..)),
             "the ranges touch, so they are one"
         );
         let mut socket = Socket::new(UNLIMITED, UNLIMITED);

@@ -4,12 +4,14 @@ use std::collections::VecDeque;
 use std::io::{self, IoSlice};
 
 use super::Flushed;
+use super::backlog::Backlogs;
 use super::control::ControlLane;
+use super::policy::number_of;
+use super::segment::Segment;
 use crate::clock::Moment;
+use crate::delivery::Feed;
 use crate::proto::{EncodedFrame, frame_len_at};
 
-/// A range that pins more than this many times its own length is copied when its peer blocks.
-const PINNED_RATIO_MAX: usize = 4;
 /// Own copies are appended to one buffer up to this size, then another is begun.
 const OWN_BUFFER_BYTES_MAX: usize = 64 << 10;
 /// Ranges of one vectored write; beyond that, more slices save nothing.
@@ -20,27 +22,53 @@ const SLICE_COUNT_MAX: usize = 32;
 pub(super) struct Queue {
     pub(super) control: ControlLane,
     /// Data frames; the first range begins with `begun_len` bytes that belong to a begun one.
-    data: VecDeque<EncodedFrame>,
+    pub(super) data: VecDeque<Segment>,
     /// Sum of the lengths of `data`.
-    data_len: usize,
+    pub(super) data_len: usize,
     /// Bytes at the front of `data` that nothing may interrupt: a begun frame's rest, or HTTP.
-    begun_len: usize,
+    pub(super) begun_len: usize,
     /// How many ranges at the front were already judged by [`Queue::keep_own_copies`].
-    kept_count: usize,
-    stalled_since: Option<Moment>,
+    pub(super) kept_count: usize,
+    pub(super) stalled_since: Option<Moment>,
+    /// The number of the first range; those behind it count on. Ranges keep their numbers when others come and go.
+    pub(super) first_number: i64,
+    /// How many ranges are gone and have left their places empty; the first one never is.
+    pub(super) empty_places: usize,
+    /// What waits of the feeds.
+    pub(super) backlogs: Backlogs,
+    /// Data frames that were dropped in favour of others since [`Queue::take_displaced_count`].
+    pub(super) displaced_count: u32,
 }
 
 impl Queue {
-    /// Queues whole frames behind all others.
+    /// Queues whole frames that must not be dropped behind all others.
     pub(super) fn push(&mut self, frame: EncodedFrame) {
+        self.push_in(None, frame);
+    }
+
+    /// Queues whole frames of a feed behind all others.
+    pub(super) fn push_in(&mut self, feed: Option<Feed>, frame: EncodedFrame) {
+        let lost_count = feed.map_or(0, |feed| self.enter(feed, frame.len()));
         self.data_len += frame.len();
-        if !self
-            .data
-            .back_mut()
-            .is_some_and(|last| last.try_merge(&frame))
-        {
-            self.data.push_back(frame);
+        let last = self.data.back_mut();
+        if lost_count > 0 || !last.is_some_and(|last| last.try_merge(&frame, feed)) {
+            self.data.push_back(Segment::new(frame, feed, lost_count));
         }
+    }
+
+    /// Counts `len` bytes more of a feed; returns how many messages of it were lost just before.
+    fn enter(&mut self, feed: Feed, len: usize) -> u32 {
+        let last = self.first_number + number_of(self.data.len()) - 1;
+        let Some(index) = self.backlogs.enter(feed, None) else {
+            return 0;
+        };
+        let backlog = &mut self.backlogs[index];
+        if backlog.waiting_len == 0 {
+            // It may become a part of the last range.
+            backlog.first = last;
+        }
+        backlog.waiting_len += len;
+        std::mem::take(&mut backlog.lost_count)
     }
 
     /// Queues bytes that are not frames. All that is queued before is of that kind too, or begun.
@@ -50,8 +78,10 @@ impl Queue {
     }
 
     /// Drops every data frame that is not begun, and the waiting control frames; returns the number of data frames.
+    /// Losses from before are not told any more.
     pub(super) fn drop_unbegun(&mut self) -> usize {
         self.control.drop_unbegun();
+        self.backlogs.clear();
         let mut dropped = 0;
         let mut next_frame = self.begun_len;
         for range in &self.data {
@@ -74,6 +104,7 @@ impl Queue {
     ) -> io::Result<Flushed> {
         let mut left = budget;
         loop {
+            self.tell_loss();
             if self.is_empty() {
                 return Ok(Flushed::Everything);
             }
@@ -109,6 +140,8 @@ impl Queue {
             self.data.clear();
             self.data_len = 0;
             self.kept_count = 0;
+            self.empty_places = 0;
+            self.backlogs.on_emptied();
             return;
         }
         while left > 0 {
@@ -117,6 +150,9 @@ impl Queue {
                 .front()
                 .expect("more was written than control frames");
             let frame_len = frame_len_at(first.as_bytes());
+            if let Some(feed) = first.feed {
+                self.backlogs.on_begun(feed, frame_len);
+            }
             let taken = left.min(frame_len);
             self.advance(taken);
             self.begun_len = frame_len - taken;
@@ -129,20 +165,46 @@ impl Queue {
     /// A turn's buffer is shared by everyone it went to. A peer that stays blocked would keep all of it for its own
     /// few bytes, and once for every turn.
     pub(super) fn keep_own_copies(&mut self) {
-        let fresh: Vec<EncodedFrame> = self.data.drain(self.kept_count..).collect();
-        for frame in fresh {
-            if frame.pinned_len() <= PINNED_RATIO_MAX * frame.len() {
-                self.data.push_back(frame);
+        let fresh: Vec<Segment> = self.data.drain(self.kept_count..).collect();
+        for mut segment in fresh {
+            if segment.is_gone() {
+                self.empty_places -= 1;
+            } else if !segment.pins_too_much() {
+                self.data.push_back(segment);
             } else if !self
                 .data
                 .back_mut()
-                .is_some_and(|last| last.try_append_copy(&frame, OWN_BUFFER_BYTES_MAX))
+                .is_some_and(|last| last.try_append_copy(&segment, OWN_BUFFER_BYTES_MAX))
             {
-                self.data
-                    .push_back(EncodedFrame::from_vec(frame.as_bytes().to_vec()));
+                segment.make_own_copy();
+                self.data.push_back(segment);
             }
         }
+        self.backlogs
+            .on_renumbered(self.first_number + number_of(self.kept_count) - 1);
         self.kept_count = self.data.len();
+    }
+
+    /// Queues a segment in front of all others.
+    pub(super) fn push_front(&mut self, segment: Segment) {
+        self.data.push_front(segment);
+        self.first_number -= 1;
+        if self.kept_count > 0 {
+            self.kept_count += 1;
+        }
+    }
+
+    /// Removes empty places in front, so that the first range has the frames that come first.
+    pub(super) fn drop_empty_front(&mut self) {
+        while self.data.front().is_some_and(Segment::is_gone) {
+            self.drop_front();
+            self.empty_places -= 1;
+        }
+    }
+
+    /// How many frames were dropped in favour of others since the last call.
+    pub(super) fn take_displaced_count(&mut self) -> u32 {
+        std::mem::take(&mut self.displaced_count)
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -158,7 +220,7 @@ impl Queue {
     }
 
     pub(super) fn pinned_len(&self) -> usize {
-        self.data.iter().map(EncodedFrame::pinned_len).sum()
+        self.data.iter().map(Segment::pinned_len).sum()
     }
 
     pub(super) fn stalled_since(&self) -> Option<Moment> {
@@ -191,7 +253,7 @@ impl Queue {
         count
     }
 
-    /// The bytes `from..to` of the data as slices.
+    /// The bytes `from..to` of the data as slices, up to the next loss of which the peer has to be told first.
     fn data_slices(&self, from: usize, to: usize) -> impl Iterator<Item = &[u8]> {
         let mut begin = 0;
         self.data.iter().map_while(move |range| {
@@ -200,7 +262,7 @@ impl Queue {
                 from.saturating_sub(begin),
                 (to.saturating_sub(begin)).min(bytes.len()),
             );
-            let is_past = begin >= to;
+            let is_past = begin >= to || range.lost_count > 0;
             begin += bytes.len();
             (!is_past).then(|| bytes.get(first..end).unwrap_or_default())
         })
@@ -218,11 +280,18 @@ impl Queue {
             let taken = left.min(first.len());
             first.advance(taken);
             left -= taken;
-            if first.is_empty() {
-                self.data.pop_front();
-                self.kept_count = self.kept_count.saturating_sub(1);
+            if first.len() == 0 {
+                self.drop_front();
+                self.drop_empty_front();
             }
         }
+    }
+
+    /// Removes the first range.
+    fn drop_front(&mut self) {
+        self.data.pop_front();
+        self.first_number += 1;
+        self.kept_count = self.kept_count.saturating_sub(1);
     }
 
     /// Removes everything behind the first `len` bytes of the data.
@@ -237,7 +306,8 @@ impl Queue {
             let taken = excess.min(last.len());
             last.truncate(last.len() - taken);
             excess -= taken;
-            if last.is_empty() {
+            if last.len() == 0 {
+                self.empty_places -= usize::from(last.is_gone());
                 self.data.pop_back();
             }
         }

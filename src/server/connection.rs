@@ -14,10 +14,10 @@ use super::requests::arrival_from;
 use super::timers::Tick;
 use crate::clock::Moment;
 use crate::config::Config;
-use crate::delivery::SessionId;
+use crate::delivery::{Feed, SessionId, Terms};
 use crate::handler::{Answer, Handler, Receipt, Recover};
 use crate::http::{HttpError, Response};
-use crate::outbox::{Flushed, Outbox, Overflow};
+use crate::outbox::{Flushed, Outbox, Overflow, Pushed};
 use crate::proto::{CloseFrame, EncodedFrame};
 use crate::replay::ReplayBudget;
 use crate::session::{Cause, Event, Session};
@@ -219,6 +219,28 @@ impl<P> Connection<P> {
     pub(super) fn evict(&mut self, now: &Now) {
         self.session
             .evict(now.moment, &now.config, &mut self.outbox);
+    }
+
+    /// Queues a frame of `feed` on these terms; otherwise like [`Connection::send`].
+    ///
+    /// # Errors
+    ///
+    /// [`Overflow`] if the peer was given up on.
+    pub(super) fn send_of(
+        &mut self,
+        feed: Feed,
+        terms: &Arc<Terms>,
+        frame: &EncodedFrame,
+        now: &Now,
+    ) -> Result<Pushed, Overflow> {
+        self.outbox
+            .push_of(feed, terms, frame, now.config.outbox_bytes_max)
+            .inspect_err(|Overflow| self.evict(now))
+    }
+
+    /// How many queued messages were dropped in favour of others since the last call.
+    pub(super) fn take_displaced_count(&mut self) -> u32 {
+        self.outbox.take_displaced_count()
     }
 
     /// Closes the WebSocket after what is queued; a session that has lost its own does not wait for another.

@@ -9,6 +9,7 @@ use super::recovery::Numbered;
 use crate::delivery::{Delivery, Outcome, Recipients, SessionId};
 use crate::handler::{Handler, Receipt, What, Wish};
 use crate::http::Response;
+use crate::outbox::{Overflow, Pushed};
 use crate::proto::{CloseFrame, EncodedFrame};
 
 impl<H: Handler> EventLoop<H> {
@@ -37,16 +38,7 @@ impl<H: Handler> EventLoop<H> {
                     self.reply(session, &frames.slice(range));
                 }
                 What::Deliver { delivery, token } => {
-                    let Delivery {
-                        frame,
-                        recipients,
-                        except,
-                    } = delivery;
-                    let delivery = Delivery {
-                        frame: frames.slice(frame),
-                        recipients,
-                        except,
-                    };
+                    let delivery = delivery.map(|range| frames.slice(range));
                     self.deliver(session, &delivery, token);
                 }
                 What::Command {
@@ -212,6 +204,10 @@ impl<H: Handler> EventLoop<H> {
     fn deliver_here(&mut self, delivery: &Delivery<EncodedFrame>) -> Outcome {
         let mut outcome = Outcome::default();
         let mut numbered = Numbered::default();
+        let feed = delivery
+            .terms
+            .as_ref()
+            .and_then(|terms| Some((self.registry.feed(&delivery.recipients)?, terms)));
         for &id in self.registry.recipients(&delivery.recipients) {
             if delivery.except.contains(id) {
                 continue;
@@ -223,13 +219,21 @@ impl<H: Handler> EventLoop<H> {
             else {
                 continue;
             };
-            let result = match connection.recovery {
-                None => connection.send(&delivery.frame, &self.now),
-                Some(_) => numbered.send(id, connection, &delivery.frame, &self.now),
+            let pushed = match (&connection.recovery, feed) {
+                // What it loses it is sent again, so nothing may be missing in its count.
+                (Some(_), _) => numbered
+                    .send(id, connection, &delivery.frame, &self.now)
+                    .map(|()| Pushed::Queued),
+                (None, None) => connection
+                    .send(&delivery.frame, &self.now)
+                    .map(|()| Pushed::Queued),
+                (None, Some((feed, terms))) => {
+                    connection.send_of(feed, terms, &delivery.frame, &self.now)
+                }
             };
-            match result {
-                Ok(()) => outcome.recipients += 1,
-                Err(_) => outcome.dropped += 1,
+            match pushed {
+                Ok(Pushed::Queued) => outcome.recipients += 1,
+                Ok(Pushed::Dropped) | Err(Overflow) => outcome.dropped += 1,
             }
             self.dirty.add(id, &mut connection.is_dirty);
         }

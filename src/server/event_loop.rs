@@ -321,6 +321,7 @@ impl<H: Handler> EventLoop<H> {
                 continue;
             };
             connection.is_dirty = false;
+            self.total.withdraw(connection.take_displaced_count());
             let progress = connection.flush(id, &mut self.application, &self.now);
             if connection.is_closed() {
                 self.finished.push(id);

@@ -327,12 +327,9 @@ mod tests {
         assert!(!fill(|| Letter::Stop, LETTERS_MAX - 1));
         assert!(fill(|| Letter::Stop, LETTERS_MAX));
         let large = || {
-            let delivery = Delivery {
-                frame: EncodedFrame::from_vec(vec![0; LETTER_BYTES_MAX / 4]),
-                recipients: Recipients::One(SessionId::from_bits(0)),
-                except: None.into(),
-            };
-            Letter::Deliver(delivery, None)
+            let delivery = Delivery::to(Recipients::One(SessionId::from_bits(0)));
+            let frame = EncodedFrame::from_vec(vec![0; LETTER_BYTES_MAX / 4]);
+            Letter::Deliver(delivery.map(|()| frame), None)
         };
         assert!(!fill(large, 3));
         assert!(fill(large, 4));

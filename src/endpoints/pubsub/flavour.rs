@@ -3,7 +3,9 @@
 //! Members of a group are members of the part of it that has their flavour, so that a message to a mixed group is
 //! encoded once for each flavour and delivered at most twice, however many members there are.
 
-use crate::delivery::{Except, GroupName, Page, Recipients, SessionId};
+use std::sync::Arc;
+
+use crate::delivery::{Delivery, Except, GroupName, Page, Recipients, SessionId, Terms};
 use crate::endpoints::Outgoing;
 use crate::handler::Command;
 use crate::proto::OpCode;
@@ -56,6 +58,8 @@ pub(in crate::endpoints) struct Addressees {
     json: Option<Recipients>,
     /// Those who get its payload.
     plain: Option<Recipients>,
+    /// What becomes of it where it does not fit.
+    terms: Option<Arc<Terms>>,
 }
 
 impl Addressees {
@@ -66,10 +70,12 @@ impl Addressees {
             Flavour::Json => Self {
                 json: recipients,
                 plain: None,
+                terms: None,
             },
             Flavour::Plain => Self {
                 json: None,
                 plain: recipients,
+                terms: None,
             },
         }
     }
@@ -79,7 +85,13 @@ impl Addressees {
         Self {
             json: Some(Recipients::Group(json)),
             plain: plain.map(Recipients::Group),
+            terms: None,
         }
+    }
+
+    /// The same on `terms`, if there are any. Who does not get JSON gets no notice either.
+    pub(super) fn on(self, terms: Option<Arc<Terms>>) -> Self {
+        Self { terms, ..self }
     }
 
     /// The group whose members get it as JSON, if it is for a group.
@@ -100,11 +112,18 @@ impl Addressees {
         token: Option<u64>,
         out: &mut Outgoing<'_>,
     ) -> u32 {
-        self.for_each(|flavour, recipients| match flavour {
-            Flavour::Json => out.deliver(recipients, except.clone(), OpCode::Text, parts, token),
-            Flavour::Plain => {
-                let (opcode, bytes) = payload.to_plain();
-                out.deliver(recipients, except.clone(), opcode, &[&bytes], token);
+        let terms = self.terms.clone();
+        self.for_each(|flavour, recipients| {
+            let delivery = Delivery::to(recipients).leaving_out(except.clone());
+            match flavour {
+                Flavour::Json => {
+                    out.deliver(delivery.on(terms.clone()), OpCode::Text, parts, token);
+                }
+                Flavour::Plain => {
+                    let terms = terms.as_ref().map(|terms| terms.without_notice());
+                    let (opcode, bytes) = payload.to_plain();
+                    out.deliver(delivery.on(terms), opcode, &[&bytes], token);
+                }
             }
         })
     }

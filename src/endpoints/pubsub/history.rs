@@ -20,7 +20,7 @@ use std::str::FromStr;
 
 use super::home::Homes;
 use super::pattern::Pattern;
-use crate::delivery::{GroupName, Recipients, SessionId};
+use crate::delivery::{Delivery, GroupName, Recipients, SessionId};
 use crate::endpoints::Outgoing;
 use crate::proto::OpCode;
 
@@ -197,7 +197,7 @@ impl History {
                     let (_brace, head) = message.split_last().unwrap_or((&b'}', &[]));
                     let parts = [head, br#","history":true}"#];
                     let recipient = Recipients::Member(session, group.clone());
-                    out.deliver(recipient, None, OpCode::Text, &parts, None);
+                    out.deliver(Delivery::to(recipient), OpCode::Text, &parts, None);
                 }
             }
         }

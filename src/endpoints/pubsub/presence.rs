@@ -21,7 +21,7 @@ use std::collections::HashMap;
 use super::client::{Client, UserId};
 use super::encoder::Encoder;
 use super::home::Homes;
-use crate::delivery::{GroupName, Recipients, SessionId};
+use crate::delivery::{Delivery, GroupName, Recipients, SessionId};
 use crate::endpoints::Outgoing;
 use crate::proto::OpCode;
 
@@ -208,7 +208,7 @@ impl Presence {
         while let Some(users) = list {
             let event = self.encoder.presence(group_of(watchers), true, users);
             let recipient = Recipients::Member(session, watchers.clone());
-            out.deliver(recipient, None, OpCode::Text, &[event], None);
+            out.deliver(Delivery::to(recipient), OpCode::Text, &[event], None);
             list = lists.next();
         }
     }
@@ -236,7 +236,7 @@ impl Presence {
         for users in changes.chunks(USERS_PER_EVENT_MAX) {
             let event = self.encoder.presence(group_of(watchers), false, users);
             let recipients = Recipients::Group(watchers.clone());
-            out.deliver(recipients, None, OpCode::Text, &[event], None);
+            out.deliver(Delivery::to(recipients), OpCode::Text, &[event], None);
         }
     }
 
