@@ -107,6 +107,8 @@ fn lt_02_unknown_flags_and_bad_values_are_refused_in_one_line() {
             &["serve", "--allow-origin", "not an origin"],
             "not an origin",
         ),
+        (&["serve", "--policy", "room=keep"], "room=keep"),
+        (&["serve", "--policy", "a=latest,=close"], "'=close'"),
     ] {
         let line = refusal(switchboard(arguments), 2);
         assert!(line.contains(names), "{arguments:?}: {line}");
@@ -301,6 +303,7 @@ fn help_lists_every_limit_with_its_unit_its_variable_and_its_default() {
         "--threads <COUNT>",
         "--anonymous",
         "--allow-origin <ORIGIN>",
+        "--policy <PATTERN=POLICY>",
         "--no-echo",
     ] {
         assert!(help.contains(flag), "{flag}");

@@ -17,7 +17,7 @@ pub(super) struct Limits {
     #[arg(long, value_name = "COUNT", default_value_t = defaults().message.fragments_max)]
     max_fragments: u32,
 
-    /// Bytes waiting for one receiver; a slower one is closed with 1008
+    /// Bytes waiting for one receiver; a slower one is closed with 1008, or loses messages by policy
     #[arg(long, value_name = "SIZE", default_value_t = defaults().outbox_bytes_max.into())]
     max_outbox: Size,
 

@@ -10,7 +10,7 @@ use clap::Args;
 use clap::builder::{BoolishValueParser, PossibleValuesParser, TypedValueParser};
 use log::LevelFilter;
 use switchboard::config::Config;
-use switchboard::endpoints::{AccessKey, EndpointSettings, Endpoints, PublicUrl};
+use switchboard::endpoints::{AccessKey, EndpointSettings, Endpoints, PolicyRule, PublicUrl};
 use switchboard::http::OriginPolicy;
 use switchboard::server::Server;
 
@@ -41,6 +41,11 @@ pub(super) struct Serve {
     /// Web origin whose pages may connect besides our own, repeatable; * for all
     #[arg(long, value_name = "ORIGIN", value_delimiter = ',')]
     allow_origin: Vec<String>,
+
+    /// What becomes of messages of a group that do not fit into an outbox, repeatable: close the receiver, drop-newest,
+    /// drop-oldest or latest; the first pattern that matches counts: ticker.**=latest
+    #[arg(long, value_name = "PATTERN=POLICY", value_delimiter = ',')]
+    policy: Vec<PolicyRule>,
 
     /// Switch the /echo endpoint off
     #[arg(long, value_parser = BoolishValueParser::new())]
@@ -146,6 +151,7 @@ impl Serve {
         Ok(EndpointSettings {
             offers_echo: !self.no_echo,
             origins,
+            policies: self.policy.clone().into(),
             access_keys: self.credentials.access_keys()?,
             public_urls: self.credentials.public_url.clone(),
             enforces_expiry: self.credentials.enforce_expiry,

@@ -21,6 +21,7 @@ mod echo;
 #[cfg(test)]
 mod loops;
 mod page;
+mod policies;
 mod pubsub;
 #[cfg(test)]
 mod recorder;
@@ -36,6 +37,7 @@ use crate::http::{Handshake, HttpError, OriginPolicy, Request, Response};
 use crate::proto::Message;
 use credential::Gate;
 pub use credential::{AccessKey, CredentialError, PublicUrl};
+pub use policies::{GroupPolicies, PolicyRule, PolicyRuleError};
 use pubsub::{Client, ConnectionIds, Grant, HubLimits, HubName, Hubs, Speech};
 pub use pubsub::{HistoryRule, HistoryRuleError, HistorySettings, Note};
 use relay::RelayPeer;
@@ -64,6 +66,8 @@ pub struct EndpointSettings {
     pub enforces_expiry: bool,
     /// Which groups remember what was said; by default none.
     pub history: HistorySettings,
+    /// Which groups drop messages for slow receivers; by default none, and slow receivers are closed.
+    pub policies: GroupPolicies,
 }
 
 impl From<&Config> for EndpointSettings {
@@ -80,6 +84,7 @@ impl From<&Config> for EndpointSettings {
             public_urls: Vec::new(),
             enforces_expiry: false,
             history: HistorySettings::default(),
+            policies: GroupPolicies::default(),
         }
     }
 }
@@ -142,11 +147,12 @@ impl Endpoints {
         };
         let gate = Gate::new(settings.access_keys.clone(), settings.public_urls.clone());
         let history = settings.history.clone();
+        let policies = settings.policies.clone();
         Self {
             settings,
             gate,
             last_hub: HubName::of_default(),
-            hubs: Hubs::new(limits, ConnectionIds::new(), history),
+            hubs: Hubs::new(limits, policies, ConnectionIds::new(), history),
         }
     }
 
@@ -209,7 +215,8 @@ impl Endpoints {
                 let has_echo = request
                     .query_value("echo")
                     .is_some_and(|value| value == "true");
-                PeerKind::Relay(RelayPeer::new(&group, has_echo))
+                let policy = self.settings.policies.of(&group);
+                PeerKind::Relay(RelayPeer::new(&group, has_echo, policy))
             }
             Endpoint::Default => self.client(HubName::of_default(), speech, grant),
             Endpoint::Hub(hub) => self.client(hub, speech, grant),

@@ -1,6 +1,8 @@
 //! `/relay/{group}`: every message goes to the other members of the group as it is, without an envelope.
 
-use crate::delivery::{Delivery, GroupName, Recipients};
+use std::sync::Arc;
+
+use crate::delivery::{Delivery, GroupName, Policy, Recipients, Terms};
 use crate::endpoints::Outgoing;
 use crate::proto::Message;
 
@@ -11,14 +13,17 @@ pub(super) struct RelayPeer {
     group: GroupName,
     /// Whether the member gets its own messages as well.
     has_echo: bool,
+    /// What becomes of its messages where they do not fit.
+    policy: Policy,
 }
 
 impl RelayPeer {
     /// A member of the group `name`.
-    pub(super) fn new(name: &str, has_echo: bool) -> Self {
+    pub(super) fn new(name: &str, has_echo: bool, policy: Policy) -> Self {
         Self {
             group: GroupName::new(HUB, name),
             has_echo,
+            policy,
         }
     }
 
@@ -30,8 +35,16 @@ impl RelayPeer {
     /// Passes `message` on, text as text and binary as binary.
     pub(super) fn on_message(&self, message: Message<'_>, out: &mut Outgoing<'_>) {
         let except = (!self.has_echo).then(|| out.session());
-        let delivery = Delivery::to(Recipients::Group(self.group.clone())).leaving_out(except);
+        let delivery = Delivery::to(Recipients::Group(self.group.clone()))
+            .leaving_out(except)
+            .on(self.terms());
         out.deliver(delivery, message.opcode(), &[message.payload()], None);
+    }
+
+    /// The terms of its messages. Without an envelope there is no way to tell a receiver what it has lost.
+    fn terms(&self) -> Option<Arc<Terms>> {
+        let (policy, notice) = (self.policy, None);
+        (policy != Policy::Close).then(|| Arc::new(Terms { policy, notice }))
     }
 }
 
@@ -41,20 +54,21 @@ const HUB: &str = "@relay";
 #[cfg(test)]
 mod tests {
     use super::RelayPeer;
+    use crate::delivery::Policy;
     use crate::endpoints::recorder::Recorder;
     use crate::proto::Message;
 
     #[test]
     fn a_peer_joins_its_group_when_it_opens() {
         let mut recorder = Recorder::new(1);
-        RelayPeer::new("a/b", false).on_open(&mut recorder.out());
+        RelayPeer::new("a/b", false, Policy::Close).on_open(&mut recorder.out());
         assert_eq!(recorder.take(), [r#"join "@relay/a/b""#]);
     }
 
     #[test]
     fn ms_06_messages_go_to_the_others_as_they_are() {
         let mut recorder = Recorder::new(1);
-        let peer = RelayPeer::new("room", false);
+        let peer = RelayPeer::new("room", false, Policy::Close);
         peer.on_message(Message::Text("{"), &mut recorder.out());
         peer.on_message(Message::Binary(b"\0"), &mut recorder.out());
         assert_eq!(
@@ -69,7 +83,19 @@ mod tests {
     #[test]
     fn ms_06_with_echo_messages_go_to_the_sender_too() {
         let mut recorder = Recorder::new(1);
-        RelayPeer::new("room", true).on_message(Message::Text("x"), &mut recorder.out());
+        RelayPeer::new("room", true, Policy::Close)
+            .on_message(Message::Text("x"), &mut recorder.out());
         assert_eq!(recorder.take(), [r#"Text to "@relay/room": x"#]);
+    }
+
+    #[test]
+    fn sc_03_messages_are_dropped_as_the_policy_says_without_a_notice() {
+        let mut recorder = Recorder::new(1);
+        let peer = RelayPeer::new("room", true, Policy::DropOldest);
+        peer.on_message(Message::Text("x"), &mut recorder.out());
+        assert_eq!(
+            recorder.take(),
+            [r#"Text to "@relay/room" on DropOldest: x"#]
+        );
     }
 }

@@ -99,7 +99,11 @@ impl ServerProcess {
     /// Waits until the process has ended, which must not take longer than this.
     pub(crate) fn wait_at_most(&mut self, span: Duration) -> ExitStatus {
         match read_to_end(&self.lines, span) {
-            Some(_) => self.child.wait().unwrap(),
+            Some(_) => {
+                let status = self.child.wait().unwrap();
+                read_log_to_end(&self.log);
+                status
+            }
             None => panic!("it still runs; the log:\n{}", self.log()),
         }
     }
@@ -182,13 +186,7 @@ pub(crate) fn run(mut command: Command) -> Ended {
         panic!("{command:?} does not end");
     };
     let code = child.wait().unwrap().code();
-    // The last bytes of standard error may still be on their way through the thread that reads them; it lets go of
-    // its half when it has them all.
-    let deadline = Instant::now() + DEADLINE;
-    while Arc::strong_count(&log) > 1 {
-        assert!(Instant::now() < deadline, "standard error stays open");
-        thread::yield_now();
-    }
+    read_log_to_end(&log);
     let stderr = log.lock().unwrap().clone();
     Ended {
         code,
@@ -238,6 +236,18 @@ fn spawn(command: &mut Command) -> (Child, Receiver<String>, Arc<Mutex<String>>)
         }
     });
     (child, lines, log)
+}
+
+/// Waits until the log of a process that has ended is complete.
+///
+/// Its last bytes may still be on their way through the thread that reads them, which lets go of its half when it has
+/// them all.
+fn read_log_to_end(log: &Arc<Mutex<String>>) {
+    let deadline = Instant::now() + DEADLINE;
+    while Arc::strong_count(log) > 1 {
+        assert!(Instant::now() < deadline, "standard error stays open");
+        thread::yield_now();
+    }
 }
 
 /// All lines up to the end of the process that writes them; `None` if that does not come in time.

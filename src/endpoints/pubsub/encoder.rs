@@ -12,10 +12,23 @@ use super::payload::Payload;
 use super::presence::Change;
 use super::refusal::Refusal;
 use super::reliable;
-use crate::delivery::{Outcome, RecoveryToken};
+use crate::delivery::{Notice, Outcome, RecoveryToken};
 
 /// The answer to a ping.
 pub(super) const PONG: &[u8] = br#"{"type":"pong"}"#;
+
+/// What tells a client how many messages of `group` it has lost.
+pub(super) fn gap_notice(group: &str) -> Notice {
+    let mut encoder = Encoder::default();
+    encoder.begin(r#"{"type":"system","event":"gap","group":"#);
+    encoder.push_json_string(group);
+    encoder.push(r#","dropped":"#);
+    let before = String::from_utf8(encoder.buffer).expect("names are UTF-8");
+    Notice {
+        before: before.into(),
+        after: "}",
+    }
+}
 
 /// Writes messages; what it returns is valid until it writes the next one.
 #[derive(Clone, Debug, Default)]

@@ -31,8 +31,8 @@ use super::note::{Kind, Note};
 use super::payload::Payload;
 use super::presence::Presence;
 use super::refusal::Refusal;
-use crate::delivery::{GroupName, Outcome};
-use crate::endpoints::Outgoing;
+use crate::delivery::{GroupName, Outcome, Policy, Terms};
+use crate::endpoints::{GroupPolicies, Outgoing};
 use crate::handler::{LoopPlace, Receipt};
 use crate::proto::{CloseCode, Message, OpCode};
 
@@ -52,6 +52,8 @@ pub(in crate::endpoints) struct HubLimits {
 pub(in crate::endpoints) struct Hubs {
     /// What their clients may use up.
     pub(super) limits: HubLimits,
+    /// Which groups drop messages for slow receivers.
+    policies: GroupPolicies,
     /// What their connections are called.
     pub(super) connection_ids: ConnectionIds,
     /// How many clients there are on all loops that do not speak JSON: if none, nobody has to be told anything plainly.
@@ -76,12 +78,14 @@ impl Hubs {
     /// Hubs whose connections are known by `connection_ids`.
     pub(in crate::endpoints) fn new(
         limits: HubLimits,
+        policies: GroupPolicies,
         connection_ids: ConnectionIds,
         history: HistorySettings,
     ) -> Self {
         let homes = Homes::new();
         Self {
             limits,
+            policies,
             connection_ids,
             plain_count: Arc::default(),
             presence: Presence::new(homes.clone()),
@@ -325,7 +329,8 @@ impl Hubs {
                 .connection_ids
                 .find(&client.hub, connection)
                 .ok_or(Refusal::NobodyThere)?;
-            return Ok((Addressees::one(session, flavour), Audience::Direct));
+            let addressees = Addressees::one(session, flavour).on(self.terms(name));
+            return Ok((addressees, Audience::Direct));
         }
         self.check_group_name(name)?;
         if let (Some(group), Flavour::Json, false) = (
@@ -334,7 +339,8 @@ impl Hubs {
             self.has_plain(),
         ) {
             // A member's own name of the group is at hand; a new one has to be allocated.
-            return Ok((Addressees::members(group.clone(), None), Audience::Members));
+            let addressees = Addressees::members(group.clone(), None).on(self.terms(name));
+            return Ok((addressees, Audience::Members));
         }
         Ok((self.members(&client.hub, name), Audience::Members))
     }
@@ -342,12 +348,21 @@ impl Hubs {
     /// The members of a group of `hub`, which may be `@all` or `@user/…`.
     pub(super) fn members(&self, hub: &HubName, name: &str) -> Addressees {
         let plain = self.has_plain().then(|| Flavour::Plain.group(hub, name));
-        Addressees::members(Flavour::Json.group(hub, name), plain)
+        Addressees::members(Flavour::Json.group(hub, name), plain).on(self.terms(name))
     }
 
     /// Whether there is any client that does not speak JSON.
     fn has_plain(&self) -> bool {
         self.plain_count.load(Ordering::Relaxed) > 0
+    }
+
+    /// On what terms messages to `name` are delivered.
+    pub(super) fn terms(&self, name: &str) -> Option<Arc<Terms>> {
+        let policy = self.policies.of(name);
+        (policy != Policy::Close).then(|| {
+            let notice = Some(encoder::gap_notice(name));
+            Arc::new(Terms { policy, notice })
+        })
     }
 }
 
@@ -356,12 +371,13 @@ pub(super) const ALL: &str = "@all";
 /// What precedes the id of a user in the address of the user.
 pub(super) const USER: &str = "@user/";
 /// What precedes the id of a connection in the address of the connection.
-const CONNECTION: &str = "@conn/";
+pub(super) const CONNECTION: &str = "@conn/";
 
 #[cfg(test)]
 mod tests {
     use super::{HistorySettings, HubLimits, Hubs};
     use crate::delivery::{Outcome, SessionId};
+    use crate::endpoints::GroupPolicies;
     use crate::endpoints::pubsub::ack_log::{DONE_MAX, PENDING_MAX};
     use crate::endpoints::pubsub::client::{Client, Speech, UserId};
     use crate::endpoints::pubsub::flavour::Flavour;
@@ -390,8 +406,15 @@ mod tests {
                 group_name_bytes_max: 8,
                 payload_bytes_max: 100,
             };
+            let rules = ["\"f*=latest", "@*/slow=drop-newest"];
+            let policies = GroupPolicies::from(rules.map(|rule| rule.parse().unwrap()).to_vec());
             Self {
-                hub: Hubs::new(limits, ConnectionIds::new(), HistorySettings::default()),
+                hub: Hubs::new(
+                    limits,
+                    policies,
+                    ConnectionIds::new(),
+                    HistorySettings::default(),
+                ),
                 client: Client::new(HubName::of_default(), user, Rights::All, Speech::Json),
                 recorder: Recorder::new(5),
             }
@@ -604,6 +627,38 @@ mod tests {
             play.send("room", "")[0].starts_with(r#"Text to "default/room": "#),
             "members send to the same group"
         );
+    }
+
+    #[test]
+    fn sc_03_a_message_brings_the_policy_of_its_group_and_how_a_loss_is_told() {
+        let mut play = Play::new();
+        let notice = r#"{"type":"system","event":"gap","group":"\"f","dropped":7}"#;
+        let expected = format!(r#"Text to "default/\"f" on Latest with notice {notice}: "#);
+        for _ in 0..2 {
+            let sent = play.send(r#"\"f"#, "");
+            assert!(sent[0].starts_with(&expected), "{}", sent[0]);
+            // Then the same as a member.
+            play.membership("joinGroup", r#"\"f"#, 1);
+        }
+        let notice = r#"{"type":"system","event":"gap","group":"@user/slow","dropped":7}"#;
+        let expected =
+            format!(r#"Text to "default/@user/slow" on DropNewest with notice {notice}: "#);
+        assert!(play.send("@user/slow", "")[0].starts_with(&expected));
+        let name = format!("@conn/{}", play.connection(play.recorder.session));
+        assert!(
+            !play.send(&name, "")[0].contains(" on "),
+            "no rule is meant"
+        );
+    }
+
+    #[test]
+    fn sc_03_who_does_not_speak_json_gets_no_notice() {
+        let mut play = Play::new();
+        let mut other = neighbour(&play, Rights::All, plain(None));
+        other.open();
+        let sent = play.send(r#"\"f"#, "");
+        assert!(sent[0].contains(" on Latest with notice "), "{}", sent[0]);
+        assert_eq!(sent[1], r#"Text to "default:plain/\"f" on Latest: 1"#);
     }
 
     #[test]

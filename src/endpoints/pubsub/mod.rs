@@ -67,6 +67,7 @@ pub use history::{HistoryRule, HistoryRuleError, HistorySettings};
 pub(super) use hub::{HubLimits, Hubs};
 pub(super) use hub_name::HubName;
 pub use note::Note;
+pub(super) use pattern::Pattern;
 pub(super) use payload::Payload;
 pub(super) use refusal::Refusal;
 pub(super) use reliable::{NUMBERING, RELIABLE_SUBPROTOCOL, draw_token, recover};

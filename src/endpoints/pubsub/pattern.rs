@@ -1,4 +1,6 @@
-//! Names with wildcards, as roles have them.
+//! Names with wildcards, as roles and settings have them.
+
+use std::mem;
 
 /// A pattern for the names of groups, whose segments are separated by dots.
 ///
@@ -10,7 +12,7 @@
 /// | `\?`, `\*`, `\\` | `?`, `*`, `\` |
 /// | any other character | itself |
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Pattern(Box<[Part]>);
+pub(in crate::endpoints) struct Pattern(Box<[Part]>);
 
 /// One part of a pattern.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,7 +32,7 @@ const ASTERISK_COUNT_MAX: usize = 5;
 
 impl Pattern {
     /// Reads a pattern; `None` if it is empty, has too many asterisks or escapes something else than the table says.
-    pub(super) fn parse(text: &str) -> Option<Self> {
+    pub(in crate::endpoints) fn parse(text: &str) -> Option<Self> {
         let mut parts = Vec::new();
         let mut asterisk_count = 0;
         let mut characters = text.chars().peekable();
@@ -56,12 +58,13 @@ impl Pattern {
     ///
     /// Takes time in proportion to the length of both at worst, whatever the pattern: all ways to match are followed at
     /// once, each known by the part that it has come to.
-    pub(super) fn matches(&self, name: &str) -> bool {
+    pub(in crate::endpoints) fn matches(&self, name: &str) -> bool {
         let mut is_at = vec![false; self.0.len() + 1];
         is_at[0] = true;
         self.skip_optional(&mut is_at);
+        let mut is_next_at = is_at.clone();
         for character in name.chars() {
-            let mut is_next_at = vec![false; is_at.len()];
+            is_next_at.fill(false);
             for (at, part) in self.0.iter().enumerate().filter(|(at, _)| is_at[*at]) {
                 match part {
                     Part::Character(expected) => is_next_at[at + 1] |= *expected == character,
@@ -71,7 +74,7 @@ impl Pattern {
                 }
             }
             self.skip_optional(&mut is_next_at);
-            is_at = is_next_at;
+            mem::swap(&mut is_at, &mut is_next_at);
         }
         is_at[self.0.len()]
     }

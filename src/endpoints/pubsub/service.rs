@@ -6,7 +6,7 @@ use super::client::{Client, Speech};
 use super::codec::GroupMessage;
 use super::connection_id::ConnectionId;
 use super::flavour::{Addressees, Flavour};
-use super::hub::{ALL, Hubs, USER};
+use super::hub::{ALL, CONNECTION, Hubs, USER};
 use super::hub_name::HubName;
 use super::payload::Payload;
 use super::refusal::Refusal;
@@ -47,7 +47,8 @@ impl Hubs {
         name: &str,
     ) -> Option<(SessionId, Addressees)> {
         let (session, flavour) = self.connection_ids.find(hub, name)?;
-        Some((session, Addressees::one(session, flavour)))
+        let terms = self.terms(&format!("{CONNECTION}{name}"));
+        Some((session, Addressees::one(session, flavour).on(terms)))
     }
 
     /// What a client is called.
