@@ -7,6 +7,7 @@
 import assert from "node:assert/strict";
 import { createRequire } from "node:module";
 import { reliableCases } from "./reliable.mjs";
+import { serviceCases } from "./service.mjs";
 
 const [modules, endpoint, key] = process.argv.slice(2);
 const require = createRequire(`${modules}/package.json`);
@@ -17,8 +18,8 @@ const { WebPubSubServiceClient } = require("@azure/web-pubsub");
 const DEADLINE_MS = 5000;
 const ALL_ROLES = ["webpubsub.joinLeaveGroup", "webpubsub.sendToGroup"];
 
-function serviceOf(hub, at = endpoint) {
-    const connection = `Endpoint=${at};AccessKey=${key};Version=1.0;`;
+function serviceOf(hub, at = endpoint, accessKey = key) {
+    const connection = `Endpoint=${at};AccessKey=${accessKey};Version=1.0;`;
     return new WebPubSubServiceClient(connection, hub, {
         allowInsecureConnection: true,
         retryOptions: { maxRetries: 0 },
@@ -159,11 +160,15 @@ const clientCases = {
 
 // The same for every protocol that has clients; the reliable one has cases of its own besides.
 const suites = [
-    { name: "json", protocol: WebPubSubJsonProtocol, cases: clientCases },
+    {
+        name: "json",
+        protocol: WebPubSubJsonProtocol,
+        cases: { ...clientCases, ...serviceCases },
+    },
     {
         name: "reliable",
         protocol: WebPubSubJsonReliableProtocol,
-        cases: { ...clientCases, ...reliableCases },
+        cases: { ...clientCases, ...serviceCases, ...reliableCases },
     },
 ];
 
@@ -173,6 +178,7 @@ for (const { name: suite, protocol, cases } of suites) {
     for (const [name, run] of Object.entries(cases)) {
         const context = { hub: `js${++number}`, endpoint, protocol, peers: [] };
         context.connect = (...how) => connect(context, ...how);
+        context.service = (accessKey) => serviceOf(context.hub, endpoint, accessKey);
         try {
             await run(context);
             console.log(`ok      ${suite}: ${name}`);

@@ -5,9 +5,9 @@
 Prints one line per case; exits with 1 if one has failed.
 """
 
+import os
 import queue
 import sys
-import threading
 import traceback
 
 from azure.messaging.webpubsubclient import WebPubSubClient, WebPubSubClientCredential
@@ -46,6 +46,9 @@ class Peer:
             protocol_type=context.protocol,
             message_retry_total=0,
             reconnect_retry_total=0,
+            # The SDK misses the wake-up of an acknowledgement that comes before it begins to wait, as it does here now and
+            # then; it finds it when this time is over, which is half a minute by default.
+            ack_timeout=1,
         )
         self.messages, self.connected, self.closed = queue.Queue(), queue.Queue(), queue.Queue()
         self.client.subscribe(CallbackType.GROUP_MESSAGE, self.messages.put)
@@ -156,6 +159,89 @@ def a_cut_connection_goes_on_where_it_was_twice(context):
         ann.client.close()
 
 
+def a_service_sends_to_all_a_user_a_group_and_a_connection(context):
+    ann, ben = Peer(context, "ann"), Peer(context, "bob/é", groups=["room 1"])
+    service = service_of(context.hub)
+    service.send_to_all({"to": "all"})
+    assert ann.next().data == ben.next().data == {"to": "all"}
+    service.send_to_user("bob/é", "to the user", content_type="text/plain")
+    assert ben.next().data == "to the user"
+    service.send_to_group("room 1", "to the group", content_type="text/plain")
+    message = ben.next()
+    assert (message.group, message.data) == ("room 1", "to the group")
+    service.send_to_connection(ben.id, b"\x00\xff", content_type="application/octet-stream")
+    assert bytes(ben.next().data) == b"\x00\xff"
+    service.send_to_all("others", content_type="text/plain", excluded=[ben.id])
+    assert ann.next().data == "others"
+    assert ann.messages.empty() and ben.messages.empty()
+
+
+def a_service_learns_who_is_there(context):
+    ann = Peer(context, "ann", groups=["room"])
+    service = service_of(context.hub)
+    assert service.connection_exists(ann.id) and not service.connection_exists("x")
+    assert service.user_exists("ann") and not service.user_exists("ben")
+    assert service.group_exists("room") and not service.group_exists("moor")
+
+
+def a_service_lists_the_members_of_a_group_by_the_page(context):
+    peers = {user: Peer(context, user, groups=["room"]).id for user in ("ann", "ben", "eve")}
+    pages = service_of(context.hub).list_connections(group="room", maxpagesize=2).by_page()
+    pages = [list(page) for page in pages]
+    assert [len(page) for page in pages] == [2, 1]
+    members = [member for page in pages for member in page]
+    assert {member.user_id: member.connection_id for member in members} == peers
+
+
+def a_service_changes_memberships(context):
+    ann = Peer(context, "ann")
+    service = service_of(context.hub)
+    for join, leave in [
+        (
+            lambda: service.add_connection_to_group("room", ann.id),
+            lambda: service.remove_connection_from_group("room", ann.id),
+        ),
+        (
+            lambda: service.add_user_to_group("room", "ann"),
+            lambda: service.remove_user_from_group("room", "ann"),
+        ),
+        (
+            lambda: service.add_user_to_group("room", "ann"),
+            lambda: service.remove_user_from_all_groups("ann"),
+        ),
+        (
+            lambda: service.add_user_to_group("room", "ann"),
+            lambda: service.remove_connection_from_all_groups(ann.id),
+        ),
+    ]:
+        join()
+        assert service.group_exists("room")
+        leave()
+        assert not service.group_exists("room")
+
+
+def a_service_closes_connections_with_a_reason(context):
+    service = service_of(context.hub)
+    for close in [
+        lambda peer: service.close_connection(peer.id, reason="why"),
+        lambda peer: service.close_user_connections("ann", reason="why"),
+        lambda peer: service.close_group_connections("room", reason="why"),
+        lambda peer: service.close_all_connections(reason="why"),
+    ]:
+        ann = Peer(context, "ann", groups=["room"])
+        close(ann)
+        assert ann.closed.get(timeout=DEADLINE).message == "why"
+        assert not service.user_exists("ann")
+
+
+SERVICE_CASES = [
+    a_service_sends_to_all_a_user_a_group_and_a_connection,
+    a_service_learns_who_is_there,
+    a_service_lists_the_members_of_a_group_by_the_page,
+    a_service_changes_memberships,
+    a_service_closes_connections_with_a_reason,
+]
+
 CLIENT_CASES = [
     a_group_hears_what_is_sent_to_it,
     a_direct_message_reaches_its_user_or_connection_alone,
@@ -171,13 +257,13 @@ RELIABLE_CASES = [a_cut_connection_goes_on_where_it_was_twice]
 
 # The same for every protocol that has clients; the reliable one has cases of its own besides.
 SUITES = [
-    ("json", WebPubSubProtocolType.JSON, CLIENT_CASES),
-    ("reliable", WebPubSubProtocolType.JSON_RELIABLE, CLIENT_CASES + RELIABLE_CASES),
+    ("json", WebPubSubProtocolType.JSON, CLIENT_CASES + SERVICE_CASES),
+    ("reliable", WebPubSubProtocolType.JSON_RELIABLE, CLIENT_CASES + SERVICE_CASES + RELIABLE_CASES),
 ]
 
 
 class Context:
-    """What one case works with: a hub of its own, and the clients that are closed when it is over."""
+    """What one case works with: a hub of its own, so that its clients disturb nobody."""
 
     def __init__(self, hub, protocol):
         self.hub, self.protocol, self.peers = hub, protocol, []
@@ -197,14 +283,9 @@ def main():
             except Exception:  # Whatever it is, the other cases are of interest too.
                 failed_count += 1
                 print(f"FAILED  {name}\n{traceback.format_exc()}", flush=True)
-            # Each takes seconds to end its threads.
-            closers = [threading.Thread(target=peer.client.close) for peer in context.peers]
-            for closer in closers:
-                closer.start()
-            for closer in closers:
-                closer.join()
     return 1 if failed_count else 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    # Not sys.exit: every client takes seconds to end its threads.
+    os._exit(main())
