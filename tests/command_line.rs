@@ -172,10 +172,7 @@ fn ac_10_other_machines_are_served_only_if_somebody_says_so() {
 fn sd_05_a_port_that_is_taken_is_one_line_and_exit_code_1() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let addr = taken.local_addr().unwrap().to_string();
-    let line = refusal(
-        switchboard(&["serve", "--log-level", "off", "--listen", &addr]),
-        1,
-    );
+    let line = refusal(switchboard(&["serve", "--listen", &addr]), 1);
     assert!(line.contains(&addr), "{line}");
 }
 

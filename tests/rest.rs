@@ -17,9 +17,9 @@ const JSON: &str = "Sec-WebSocket-Protocol: json.webpubsub.azure.v1\r\n";
 
 const RELIABLE: &str = "Sec-WebSocket-Protocol: json.reliable.webpubsub.azure.v1\r\n";
 
-/// A server with two loops and the access key.
+/// A server with three loops and the access key.
 fn guarded() -> ServerProcess {
-    ServerProcess::start(&["--access-key", KEY, "--threads", "2"])
+    ServerProcess::start(&["--access-key", KEY, "--threads", "3"])
 }
 
 /// A service that shares the access key, on one connection.

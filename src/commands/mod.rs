@@ -26,6 +26,7 @@ use serve::Serve;
     name = "switchboard",
     version,
     subcommand_required = true,
+    override_usage = "switchboard [COMMAND]",
     max_term_width = 100
 )]
 pub(crate) struct CommandLine {
