@@ -102,7 +102,9 @@ impl<P> Connection<P> {
         now: &Now,
     ) -> Progress {
         let mut held = self.session.take_held();
-        if let Some(recover) = self.on_bytes(id, &mut held, application, now) {
+        if !held.is_empty()
+            && let Some(recover) = self.on_bytes(id, &mut held, application, now)
+        {
             return Progress::Recovers(recover);
         }
         let mut budget = now.config.read_budget_bytes;
