@@ -92,16 +92,6 @@ impl Handshake {
         }
     }
 
-    /// Agrees on the subprotocol `name`, which the client must have offered in exactly this spelling.
-    pub fn with_subprotocol(mut self, name: &'static str) -> Self {
-        debug_assert!(is_token(name.as_bytes()), "a subprotocol that is no token");
-        self.subprotocol = Some(Subprotocol {
-            name,
-            spelling: name.into(),
-        });
-        self
-    }
-
     /// The subprotocol agreed on, in the server's spelling.
     #[must_use]
     pub fn subprotocol(&self) -> Option<&'static str> {
@@ -240,7 +230,12 @@ mod tests {
             String::from_utf8(handshake.encode()).unwrap(),
             format!("{plain}\r\n")
         );
-        let handshake = handshake.with_subprotocol("chat");
+        let text = format!(
+            "GET / HTTP/1.1\r\nHost: a\r\n{UPGRADE}{VERSION}{KEY}Sec-WebSocket-Protocol: chat\r\n\r\n"
+        );
+        let handshake = handshake
+            .choose_subprotocol(&request(&text).unwrap(), &["chat"])
+            .unwrap();
         assert_eq!(handshake.subprotocol(), Some("chat"));
         let expected = format!("{plain}Sec-WebSocket-Protocol: chat\r\n\r\n");
         assert_eq!(String::from_utf8(handshake.encode()).unwrap(), expected);
