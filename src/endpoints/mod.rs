@@ -28,6 +28,7 @@ mod recorder;
 mod relay;
 mod rest;
 mod route;
+mod signed_token;
 
 use std::time::Duration;
 
