@@ -123,10 +123,12 @@ impl Serve {
         let settings = self.endpoint_settings(&config)?;
         self.check_exposure(settings.access_keys.is_empty())?;
         let endpoints = Endpoints::new(settings);
-        let settings_line = format!("settings: {config:?}");
+        let setting_lines: Vec<_> = config.setting_lines().collect();
         let mut server = Server::bind(config, &endpoints).map_err(runtime)?;
         // Not before: a server that cannot listen says that and nothing else.
-        log::info!("{settings_line}");
+        for line in setting_lines {
+            log::info!("{line}");
+        }
         // Before the first line, because whoever reads that line may stop us at once.
         server.stop_on_signals().map_err(runtime)?;
         announce(server.local_addresses());
