@@ -5,19 +5,19 @@ use std::net::SocketAddr;
 use std::sync::atomic::Ordering;
 
 use mio::Interest;
-use mio::net::TcpStream;
 
 use super::connection::Connection;
 use super::event_loop::{EventLoop, id_of, token_of};
 use super::listener::Accepted;
 use super::mailbox::Letter;
+use super::socket::Socket;
 use crate::delivery::SessionId;
 use crate::handler::Handler;
 
 /// Connections beyond the limit that are taken in to be told so.
 const SURPLUS_COUNT_MAX: usize = 64;
 
-impl<H: Handler> EventLoop<H> {
+impl<H: Handler, S: Socket> EventLoop<H, S> {
     /// Accepts those who wait, if this is the loop that accepts, and hands them out to all loops in turn.
     pub(super) fn accept(&mut self) {
         let Some(listener) = &mut self.listener else {
@@ -52,7 +52,7 @@ impl<H: Handler> EventLoop<H> {
 
     /// Takes in a connection that was accepted; its id, or `None` if there is no room at all. One that is over the limit
     /// only gets to hear so.
-    pub(super) fn adopt(&mut self, mut socket: TcpStream, remote: SocketAddr) -> Option<SessionId> {
+    pub(super) fn adopt(&mut self, mut socket: S, remote: SocketAddr) -> Option<SessionId> {
         let open_count = self.open_count.fetch_add(1, Ordering::Relaxed);
         let is_surplus = open_count >= self.now.config.connections_max;
         let mut registered = None;

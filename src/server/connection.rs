@@ -1,7 +1,7 @@
 //! The one place where socket, session and outbox of a peer meet.
 
-use std::io::{self, Read};
-use std::net::{Shutdown, SocketAddr};
+use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -11,6 +11,7 @@ use mio::net::TcpStream;
 use super::application::Application;
 use super::recovery::Recovery;
 use super::requests::arrival_from;
+use super::socket::Socket;
 use super::timers::Tick;
 use crate::clock::Moment;
 use crate::config::Config;
@@ -24,9 +25,9 @@ use crate::session::{Cause, Event, Session};
 
 /// A peer: its socket, where it is in its life, what it is owed, and what the application knows of it.
 #[derive(Debug)]
-pub(super) struct Connection<P> {
+pub(super) struct Connection<P, S = TcpStream> {
     /// The socket; a recoverable connection can be without one for a while.
-    pub(super) socket: Option<TcpStream>,
+    pub(super) socket: Option<S>,
     pub(super) session: Session,
     pub(super) outbox: Outbox,
     /// The application's state, from opening handshake to close or as long as a request waits for its response.
@@ -76,8 +77,8 @@ impl Now {
     }
 }
 
-impl<P> Connection<P> {
-    pub(super) fn new(socket: TcpStream, remote: SocketAddr, is_surplus: bool, now: &Now) -> Self {
+impl<P, S: Socket> Connection<P, S> {
+    pub(super) fn new(socket: S, remote: SocketAddr, is_surplus: bool, now: &Now) -> Self {
         Self {
             socket: Some(socket),
             session: Session::new(now.moment, &now.config),
@@ -316,7 +317,7 @@ impl<P> Connection<P> {
     fn on_flushed(&mut self, now: &Now) {
         if self.session.on_flushed(now.moment, &now.config)
             && let Some(socket) = &self.socket
-            && let Err(error) = socket.shutdown(Shutdown::Write)
+            && let Err(error) = socket.finish()
         {
             log::trace!("shutdown: {error}");
             self.session.on_broken();

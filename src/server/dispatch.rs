@@ -6,13 +6,14 @@ use super::event_loop::{EventLoop, key_of};
 use super::mailbox::{Letter, ReceiptAddress};
 use super::receipts::{ReceiptKey, Report};
 use super::recovery::Numbered;
+use super::socket::Socket;
 use crate::delivery::{Delivery, Outcome, Recipients, SessionId};
 use crate::handler::{Handler, Receipt, What, Wish};
 use crate::http::Response;
 use crate::outbox::{Overflow, Pushed};
 use crate::proto::{CloseFrame, EncodedFrame};
 
-impl<H: Handler> EventLoop<H> {
+impl<H: Handler, S: Socket> EventLoop<H, S> {
     /// Does everything that was asked for so far, in the order of asking; then those leave whose WebSocket has ended.
     pub(super) fn grant_wishes(&mut self) {
         if !self.application.wishes.is_empty() {
@@ -171,7 +172,7 @@ impl<H: Handler> EventLoop<H> {
     fn others_concerned(
         &self,
         recipients: &Recipients,
-    ) -> impl Iterator<Item = usize> + Clone + use<H> {
+    ) -> impl Iterator<Item = usize> + Clone + use<H, S> {
         let loops = match recipients {
             Recipients::One(id) | Recipients::Member(id, _) => id.loop_index()..id.loop_index() + 1,
             Recipients::Group(_) => 0..self.now.config.loop_count,

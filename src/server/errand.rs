@@ -6,6 +6,7 @@ use super::application::Application;
 use super::connection::Connection;
 use super::event_loop::{EventLoop, key_of};
 use super::receipts::Report;
+use super::socket::Socket;
 use crate::delivery::{Except, Member, Outcome, Page, Recipients, SessionId};
 use crate::handler::{Command, Handler};
 
@@ -25,7 +26,7 @@ pub(super) enum Task {
     List(Page),
 }
 
-impl<P> Connection<P> {
+impl<P, S: Socket> Connection<P, S> {
     /// Has the application do what another connection asks of this one; returns whether it did.
     fn on_command<H: Handler<Peer = P>>(
         &mut self,
@@ -45,7 +46,7 @@ impl<P> Connection<P> {
     }
 }
 
-impl<H: Handler> EventLoop<H> {
+impl<H: Handler, S: Socket> EventLoop<H, S> {
     /// Runs an errand among the connections of this loop.
     pub(super) fn run_here(&mut self, Errand { recipients, task }: &Errand) -> Report {
         match task {

@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use mio::event::Event;
+use mio::net::TcpStream;
 use mio::{Events, Interest, Poll, Token};
 use signal_hook_mio::v1_0::Signals;
 use slotmap::{DefaultKey, Key, KeyData, SlotMap};
@@ -19,6 +20,7 @@ use super::listener::Listener;
 use super::mailbox::{Letter, PostOffice};
 use super::receipts::Receipts;
 use super::shutdown::Stop;
+use super::socket::Socket;
 use super::timers::{Tick, Timers};
 use crate::clock::Moment;
 use crate::config::Config;
@@ -45,18 +47,18 @@ fn listener_token(index: usize) -> Token {
 }
 
 /// One loop of the server.
-pub(super) struct EventLoop<H: Handler> {
+pub(super) struct EventLoop<H: Handler, S: Socket = TcpStream> {
     pub(super) index: u8,
     pub(super) poll: Poll,
     clock: Instant,
     pub(super) now: Now,
-    pub(super) connections: SlotMap<DefaultKey, Connection<H::Peer>>,
+    pub(super) connections: SlotMap<DefaultKey, Connection<H::Peer, S>>,
     pub(super) registry: Registry,
     pub(super) application: Application<H>,
-    pub(super) post_office: PostOffice<H>,
+    pub(super) post_office: PostOffice<H, S>,
     pub(super) receipts: Receipts,
     timers: Timers,
-    pub(super) listener: Option<Listener>,
+    pub(super) listener: Option<Listener<S>>,
     pub(super) signals: Option<Signals>,
     read_buffer: Box<[u8]>,
     /// Open connections of all loops.
@@ -97,6 +99,25 @@ impl MarkedList {
     }
 }
 
+/// What a poll says of one token. A hint: the socket may have nothing to read and no room, and may be gone.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Readiness {
+    pub(super) token: Token,
+    pub(super) is_readable: bool,
+    pub(super) is_writable: bool,
+}
+
+impl From<&Event> for Readiness {
+    fn from(event: &Event) -> Self {
+        Self {
+            token: event.token(),
+            // Whatever has happened to a socket, the next read tells.
+            is_readable: event.is_readable() || event.is_read_closed() || event.is_error(),
+            is_writable: event.is_writable(),
+        }
+    }
+}
+
 /// What the loops of one server share.
 #[derive(Clone, Debug)]
 pub(super) struct Shared {
@@ -107,11 +128,11 @@ pub(super) struct Shared {
     pub(super) replay_budget: ReplayBudget,
 }
 
-impl<H: Handler> EventLoop<H> {
+impl<H: Handler, S: Socket> EventLoop<H, S> {
     pub(super) fn new(
         index: u8,
         poll: Poll,
-        post_office: PostOffice<H>,
+        post_office: PostOffice<H, S>,
         handler: H,
         shared: Shared,
     ) -> Self {
@@ -150,7 +171,7 @@ impl<H: Handler> EventLoop<H> {
     }
 
     /// Makes this the loop that accepts.
-    pub(super) fn listen(&mut self, mut listener: Listener) -> io::Result<()> {
+    pub(super) fn listen(&mut self, mut listener: Listener<S>) -> io::Result<()> {
         listener.register(self.poll.registry(), listener_token)?;
         self.listener = Some(listener);
         Ok(())
@@ -186,16 +207,25 @@ impl<H: Handler> EventLoop<H> {
         Ok(())
     }
 
-    /// One turn: everything that is ready happens, then everything that was asked for, then everyone is flushed.
     fn turn(&mut self, events: &mut Events) -> io::Result<()> {
         match self.poll.poll(events, self.wait()) {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => events.clear(),
             polled => polled?,
         }
-        self.now.moment = Moment::after_start(self.clock.elapsed());
+        let moment = Moment::after_start(self.clock.elapsed());
+        self.go_through(moment, events.iter().map(Readiness::from))
+    }
+
+    /// One turn: everything that is ready happens, then everything that was asked for, then everyone is flushed.
+    pub(super) fn go_through(
+        &mut self,
+        moment: Moment,
+        events: impl Iterator<Item = Readiness>,
+    ) -> io::Result<()> {
+        self.now.moment = moment;
         self.is_congested = self.post_office.is_congested();
         let unfinished = std::mem::take(&mut self.unfinished.0);
-        for event in &*events {
+        for event in events {
             self.on_event(event);
         }
         self.accept();
@@ -211,7 +241,7 @@ impl<H: Handler> EventLoop<H> {
     }
 
     /// How long to sleep at most: not at all if something is left over, else until the next timer.
-    fn wait(&self) -> Option<Duration> {
+    pub(super) fn wait(&self) -> Option<Duration> {
         if self.has_unread_letters || self.has_unaccepted {
             return Some(Duration::ZERO);
         }
@@ -234,8 +264,8 @@ impl<H: Handler> EventLoop<H> {
         moments.chain(self.timers.wait(self.now.moment)).min()
     }
 
-    fn on_event(&mut self, event: &Event) {
-        match event.token() {
+    fn on_event(&mut self, event: Readiness) {
+        match event.token {
             WAKER => self.has_unread_letters = true,
             SIGNALS => self.on_signals(),
             Token(bits) => {
@@ -244,13 +274,13 @@ impl<H: Handler> EventLoop<H> {
                     self.has_unaccepted = true;
                     return;
                 }
-                if event.is_writable()
+                if event.is_writable
                     && let Some(connection) = self.connections.get_mut(key_of(id))
                 {
                     connection.on_writable();
                     self.touch(id);
                 }
-                if event.is_readable() || event.is_read_closed() || event.is_error() {
+                if event.is_readable {
                     self.read(id);
                 }
             }

@@ -7,15 +7,15 @@ use std::time::Duration;
 use mio::net::{TcpListener, TcpStream};
 use mio::{Interest, Registry, Token};
 
+use super::socket::Socket;
 use crate::clock::Moment;
 
 /// How long not to accept when the system has no descriptor or memory for another connection.
 const PAUSE: Duration = Duration::from_millis(100);
 
 /// The listening sockets of the server; one loop has them.
-#[derive(Debug)]
-pub(super) struct Listener {
-    sockets: Vec<TcpListener>,
+pub(super) struct Listener<S: Socket = TcpStream> {
+    sockets: Vec<S::Listener>,
     /// Set while the system cannot give us another connection. No event will say when it can.
     paused_until: Option<Moment>,
     /// Whether the lack was logged since the last connection that was accepted.
@@ -32,7 +32,7 @@ pub(super) enum Accepted {
     UntilBudget,
 }
 
-impl Listener {
+impl Listener<TcpStream> {
     /// Listens on every address.
     ///
     /// # Errors
@@ -43,16 +43,22 @@ impl Listener {
             .iter()
             .map(|&address| TcpListener::bind(address).map_err(|error| (address, error)))
             .collect::<Result<_, _>>()?;
-        Ok(Self {
-            sockets,
-            paused_until: None,
-            is_logged: false,
-        })
+        Ok(Self::new(sockets))
     }
 
     /// The addresses with the ports that the system chose.
     pub(super) fn local_addresses(&self) -> io::Result<Vec<SocketAddr>> {
         self.sockets.iter().map(TcpListener::local_addr).collect()
+    }
+}
+
+impl<S: Socket> Listener<S> {
+    pub(super) fn new(sockets: Vec<S::Listener>) -> Self {
+        Self {
+            sockets,
+            paused_until: None,
+            is_logged: false,
+        }
     }
 
     /// Has `registry` report connections that wait under the tokens that `token_of` gives.
@@ -67,12 +73,12 @@ impl Listener {
         Ok(())
     }
 
-    /// Accepts up to `budget` connections, each with `TCP_NODELAY`.
+    /// Accepts up to `budget` connections.
     pub(super) fn accept(
         &mut self,
         budget: usize,
         now: Moment,
-        mut take: impl FnMut(TcpStream, SocketAddr),
+        mut take: impl FnMut(S, SocketAddr),
     ) -> Accepted {
         self.paused_until = None;
         let mut left = budget;
@@ -82,11 +88,9 @@ impl Listener {
                     return Accepted::UntilBudget;
                 }
                 left -= 1;
-                match socket.accept() {
+                match S::accept_from(socket) {
                     Ok((stream, remote)) => {
                         self.is_logged = false;
-                        // It fails only for a connection that is gone already, which the first read will tell.
-                        let _ = stream.set_nodelay(true);
                         take(stream, remote);
                     }
                     Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,

@@ -22,11 +22,11 @@ const LETTERS_MAX: usize = 16_384;
 const LETTER_BYTES_MAX: usize = 16 << 20;
 
 /// What loops say to each other.
-pub(super) enum Letter<H: Handler> {
+pub(super) enum Letter<H: Handler, S = TcpStream> {
     /// A new connection, not registered anywhere yet, is yours.
-    Adopt(TcpStream, SocketAddr),
+    Adopt(S, SocketAddr),
     /// This socket goes on with a session of yours, or has to be told that there is none.
-    Attach(Box<Attachment>),
+    Attach(Box<Attachment<S>>),
     /// Deliver this to the recipients among your connections, and tell the sender's loop if it wants to know.
     Deliver(Delivery<EncodedFrame>, Option<ReceiptAddress>),
     /// Run this among your connections, and tell the loop of whoever asks.
@@ -57,18 +57,18 @@ pub(super) trait Stoppable: Send + Sync {
 }
 
 /// Letters for one loop, in the order of posting.
-pub(super) struct Mailbox<H: Handler> {
-    unread: Mutex<Unread<H>>,
+pub(super) struct Mailbox<H: Handler, S = TcpStream> {
+    unread: Mutex<Unread<H, S>>,
     waker: Waker,
 }
 
-struct Unread<H: Handler> {
-    letters: VecDeque<Letter<H>>,
+struct Unread<H: Handler, S> {
+    letters: VecDeque<Letter<H, S>>,
     /// Sum of [`Letter::frame_len`].
     frame_bytes: usize,
 }
 
-impl<H: Handler> Letter<H> {
+impl<H: Handler, S> Letter<H, S> {
     /// Bytes of the frames that the letter brings. Notes count as letters only: they are short, or go along with a
     /// delivery of the same length.
     fn frame_len(&self) -> usize {
@@ -79,7 +79,7 @@ impl<H: Handler> Letter<H> {
     }
 }
 
-impl<H: Handler> Mailbox<H> {
+impl<H: Handler, S> Mailbox<H, S> {
     pub(super) fn new(waker: Waker) -> Self {
         Self {
             unread: Mutex::new(Unread {
@@ -95,7 +95,7 @@ impl<H: Handler> Mailbox<H> {
     /// # Errors
     ///
     /// What the waker says. The letters are in the box all the same.
-    pub(super) fn post(&self, letters: &mut Vec<Letter<H>>) -> io::Result<()> {
+    pub(super) fn post(&self, letters: &mut Vec<Letter<H, S>>) -> io::Result<()> {
         if letters.is_empty() {
             return Ok(());
         }
@@ -111,7 +111,7 @@ impl<H: Handler> Mailbox<H> {
     }
 
     /// Moves up to `budget` letters to the end of `letters`; returns whether some are left.
-    pub(super) fn take(&self, budget: usize, letters: &mut Vec<Letter<H>>) -> bool {
+    pub(super) fn take(&self, budget: usize, letters: &mut Vec<Letter<H, S>>) -> bool {
         let mut unread = self.lock();
         let count = budget.min(unread.letters.len());
         let first_taken = letters.len();
@@ -130,7 +130,7 @@ impl<H: Handler> Mailbox<H> {
     }
 
     /// No code panics while it holds the lock, and a queue of letters is whole between two operations anyway.
-    fn lock(&self) -> MutexGuard<'_, Unread<H>> {
+    fn lock(&self) -> MutexGuard<'_, Unread<H, S>> {
         self.unread.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -139,20 +139,20 @@ impl<H: Handler> Mailbox<H> {
 ///
 /// The notes of a turn are posted to every loop before its other letters are posted to any. Otherwise a loop could read
 /// a delivery, have its application send a note because of that, and overtake a note that was sent before the delivery.
-pub(super) struct PostOffice<H: Handler> {
+pub(super) struct PostOffice<H: Handler, S = TcpStream> {
     own_index: usize,
-    mailboxes: Arc<[Mailbox<H>]>,
-    gathered: Vec<Gathered<H>>,
+    mailboxes: Arc<[Mailbox<H, S>]>,
+    gathered: Vec<Gathered<H, S>>,
 }
 
 /// Letters of this turn to one loop.
-struct Gathered<H: Handler> {
-    notes: Vec<Letter<H>>,
-    others: Vec<Letter<H>>,
+struct Gathered<H: Handler, S> {
+    notes: Vec<Letter<H, S>>,
+    others: Vec<Letter<H, S>>,
 }
 
-impl<H: Handler> PostOffice<H> {
-    pub(super) fn new(own_index: usize, mailboxes: Arc<[Mailbox<H>]>) -> Self {
+impl<H: Handler, S> PostOffice<H, S> {
+    pub(super) fn new(own_index: usize, mailboxes: Arc<[Mailbox<H, S>]>) -> Self {
         let gathered = mailboxes
             .iter()
             .map(|_| Gathered {
@@ -168,7 +168,7 @@ impl<H: Handler> PostOffice<H> {
     }
 
     /// Gathers a letter to the loop `to`; nobody gets it if there is no such loop.
-    pub(super) fn send(&mut self, to: usize, letter: Letter<H>) {
+    pub(super) fn send(&mut self, to: usize, letter: Letter<H, S>) {
         if let Some(Gathered { notes, others }) = self.gathered.get_mut(to) {
             let letters = match letter {
                 Letter::Note(_) => notes,
@@ -179,7 +179,7 @@ impl<H: Handler> PostOffice<H> {
     }
 
     /// The indices of all loops but this one.
-    pub(super) fn others(&self) -> impl Iterator<Item = usize> + use<H> {
+    pub(super) fn others(&self) -> impl Iterator<Item = usize> + use<H, S> {
         let own_index = self.own_index;
         (0..self.mailboxes.len()).filter(move |index| *index != own_index)
     }
@@ -200,7 +200,7 @@ impl<H: Handler> PostOffice<H> {
     }
 
     /// Takes up to `budget` letters to this loop; returns whether some are left.
-    pub(super) fn take(&self, budget: usize, letters: &mut Vec<Letter<H>>) -> bool {
+    pub(super) fn take(&self, budget: usize, letters: &mut Vec<Letter<H, S>>) -> bool {
         self.mailboxes[self.own_index].take(budget, letters)
     }
 
@@ -210,7 +210,7 @@ impl<H: Handler> PostOffice<H> {
     }
 }
 
-impl<H: Handler> Stoppable for Arc<[Mailbox<H>]> {
+impl<H: Handler, S: Send> Stoppable for Arc<[Mailbox<H, S>]> {
     fn drain_all(&self, deadline: Moment) {
         post_to_all(self, || Letter::Drain(deadline));
     }
@@ -220,7 +220,7 @@ impl<H: Handler> Stoppable for Arc<[Mailbox<H>]> {
     }
 }
 
-fn post_to_all<H: Handler>(mailboxes: &[Mailbox<H>], letter: impl Fn() -> Letter<H>) {
+fn post_to_all<H: Handler, S>(mailboxes: &[Mailbox<H, S>], letter: impl Fn() -> Letter<H, S>) {
     for mailbox in mailboxes {
         if let Err(error) = mailbox.post(&mut vec![letter()]) {
             log::error!("cannot wake a loop: {error}");

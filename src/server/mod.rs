@@ -16,6 +16,7 @@ mod receipts;
 mod recovery;
 mod requests;
 mod shutdown;
+mod socket;
 mod timers;
 
 use std::fmt;

@@ -9,13 +9,13 @@ use std::net::SocketAddr;
 use std::ops::Range;
 
 use mio::Interest;
-use mio::net::TcpStream;
 use slotmap::{DefaultKey, SlotMap};
 
 use super::application::Application;
 use super::connection::{Connection, Now, first_ping_after};
 use super::event_loop::{EventLoop, key_of, token_of};
 use super::mailbox::Letter;
+use super::socket::Socket;
 use crate::clock::Moment;
 use crate::delivery::{Numbering, RecoveryToken, SessionId};
 use crate::handler::{Handler, Recover};
@@ -26,8 +26,8 @@ use crate::session::{Cause, Session};
 
 /// A socket on its way to the session that it recovers.
 #[derive(Debug)]
-pub(super) struct Attachment {
-    socket: TcpStream,
+pub(super) struct Attachment<S> {
+    socket: S,
     remote: SocketAddr,
     recover: Recover,
     /// What came behind the request.
@@ -54,7 +54,7 @@ impl Recovery {
     }
 }
 
-impl<P> Connection<P> {
+impl<P, S: Socket> Connection<P, S> {
     /// How the messages of a recoverable connection are numbered.
     fn numbering(&self) -> Option<Numbering> {
         self.recovery
@@ -122,7 +122,7 @@ impl<P> Connection<P> {
     fn attach<H: Handler<Peer = P>>(
         &mut self,
         id: SessionId,
-        attachment: Attachment,
+        attachment: Attachment<S>,
         application: &mut Application<H>,
         now: &Now,
     ) {
@@ -197,10 +197,10 @@ pub(super) struct Numbered {
 
 impl Numbered {
     /// Numbers the message for one more receiver.
-    pub(super) fn send<P>(
+    pub(super) fn send<P, S: Socket>(
         &mut self,
         id: SessionId,
-        connection: &mut Connection<P>,
+        connection: &mut Connection<P, S>,
         frame: &EncodedFrame,
         now: &Now,
     ) -> Result<(), Overflow> {
@@ -214,7 +214,7 @@ impl Numbered {
     }
 
     /// Puts beginning and rest into the outbox of each receiver.
-    pub(super) fn push_into<P>(self, connections: &mut SlotMap<DefaultKey, Connection<P>>) {
+    pub(super) fn push_into<P, S>(self, connections: &mut SlotMap<DefaultKey, Connection<P, S>>) {
         let Some(rest) = self.rest else { return };
         let beginnings = EncodedFrame::from_vec(self.beginnings);
         for (id, range) in self.receivers {
@@ -239,7 +239,7 @@ fn rest_of(frame: &EncodedFrame, numbering: Option<Numbering>) -> EncodedFrame {
     EncodedFrame::from_vec(bytes[start..].to_vec())
 }
 
-impl<H: Handler> EventLoop<H> {
+impl<H: Handler, S: Socket> EventLoop<H, S> {
     /// Takes the socket from a connection whose request was to go on with another session, and sends it there.
     pub(super) fn hand_over(&mut self, id: SessionId, (recover, input): (Recover, Vec<u8>)) {
         let Some(connection) = self.connections.get_mut(key_of(id)) else {
@@ -270,7 +270,7 @@ impl<H: Handler> EventLoop<H> {
     }
 
     /// Has a socket go on with a connection of this loop, or tells the peer that there is none.
-    pub(super) fn attach(&mut self, mut attachment: Attachment) {
+    pub(super) fn attach(&mut self, mut attachment: Attachment<S>) {
         let id = attachment.recover.session;
         let is_here = id.loop_index() == usize::from(self.index);
         let found = self.connections.get_mut(key_of(id)).filter(|connection| {
@@ -300,7 +300,7 @@ impl<H: Handler> EventLoop<H> {
     }
 
     /// Completes the handshake and closes: an HTTP error would make the client try again (PROTOCOL 4).
-    fn refuse_recovery(&mut self, attachment: Attachment) {
+    fn refuse_recovery(&mut self, attachment: Attachment<S>) {
         let Attachment {
             socket,
             remote,

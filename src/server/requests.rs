@@ -6,13 +6,14 @@ use std::time::SystemTime;
 use super::application::Application;
 use super::connection::{Connection, Now, first_ping_after};
 use super::recovery::Recovery;
+use super::socket::Socket;
 use crate::clock::Moment;
 use crate::delivery::SessionId;
 use crate::handler::{Answer, Arrival, Handler, Upgrade};
 use crate::http::{HttpError, Response};
 use crate::replay::Replay;
 
-impl<P> Connection<P> {
+impl<P, S: Socket> Connection<P, S> {
     /// Tells a client that waits with its body to send it, or why not.
     pub(super) fn meet_expectation<H: Handler<Peer = P>>(
         &mut self,

@@ -4,6 +4,7 @@ use std::sync::atomic::Ordering;
 
 use super::event_loop::{EventLoop, id_of, key_of};
 use super::mailbox::Letter;
+use super::socket::Socket;
 use crate::clock::Moment;
 use crate::handler::{Handler, What, Wish};
 use crate::proto::CloseCode;
@@ -17,7 +18,7 @@ pub(super) enum Stop {
     Now,
 }
 
-impl<H: Handler> EventLoop<H> {
+impl<H: Handler, S: Socket> EventLoop<H, S> {
     /// Whether there is nothing left to do.
     pub(super) fn is_over(&self) -> bool {
         match self.stop {
