@@ -7,10 +7,11 @@ use std::sync::atomic::Ordering;
 use mio::Interest;
 
 use super::connection::Connection;
-use super::event_loop::{EventLoop, id_of, token_of};
+use super::event_loop::EventLoop;
 use super::listener::Accepted;
 use super::mailbox::Letter;
 use super::socket::Socket;
+use super::tokens::{id_of, token_of};
 use crate::delivery::SessionId;
 use crate::handler::Handler;
 

@@ -2,11 +2,12 @@
 
 use super::connection::Connection;
 use super::errand::{Errand, Task};
-use super::event_loop::{EventLoop, key_of};
+use super::event_loop::EventLoop;
 use super::mailbox::{Letter, ReceiptAddress};
 use super::receipts::{ReceiptKey, Report};
 use super::recovery::Numbered;
 use super::socket::Socket;
+use super::tokens::key_of;
 use crate::delivery::{Delivery, Outcome, Recipients, SessionId};
 use crate::handler::{Handler, Receipt, What, Wish};
 use crate::http::Response;

@@ -4,9 +4,10 @@ use std::collections::BinaryHeap;
 
 use super::application::Application;
 use super::connection::Connection;
-use super::event_loop::{EventLoop, key_of};
+use super::event_loop::EventLoop;
 use super::receipts::Report;
 use super::socket::Socket;
+use super::tokens::key_of;
 use crate::delivery::{Except, Member, Outcome, Page, Recipients, SessionId};
 use crate::handler::{Command, Handler};
 

@@ -8,11 +8,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use mio::event::Event;
 use mio::net::TcpStream;
 use mio::{Events, Interest, Poll, Token};
 use signal_hook_mio::v1_0::Signals;
-use slotmap::{DefaultKey, Key, KeyData, SlotMap};
+use slotmap::{DefaultKey, SlotMap};
 
 use super::application::Application;
 use super::connection::{Connection, Now, Progress};
@@ -22,6 +21,7 @@ use super::receipts::Receipts;
 use super::shutdown::Stop;
 use super::socket::Socket;
 use super::timers::{Tick, Timers};
+use super::tokens::{self, Readiness, key_of};
 use crate::clock::Moment;
 use crate::config::Config;
 use crate::delivery::{Outcome, SessionId};
@@ -37,14 +37,6 @@ const READ_BUFFER_BYTES: usize = 64 << 10;
 const TURN_BYTES_MAX: usize = 64 << 10;
 /// How long a loop sleeps at most while it does not read because another loop has to catch up.
 const CONGESTION_PAUSE: Duration = Duration::from_millis(1);
-
-/// The slots of connections count from one, so the tokens of slot zero are free for everything else.
-pub(super) const WAKER: Token = Token(0);
-const SIGNALS: Token = Token(1 << 32);
-
-fn listener_token(index: usize) -> Token {
-    Token((index + 2) << 32)
-}
 
 /// One loop of the server.
 pub(super) struct EventLoop<H: Handler, S: Socket = TcpStream> {
@@ -96,25 +88,6 @@ impl MarkedList {
 
     fn is_empty(&self) -> bool {
         self.0.is_empty()
-    }
-}
-
-/// What a poll says of one token. A hint: the socket may have nothing to read and no room, and may be gone.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Readiness {
-    pub(super) token: Token,
-    pub(super) is_readable: bool,
-    pub(super) is_writable: bool,
-}
-
-impl From<&Event> for Readiness {
-    fn from(event: &Event) -> Self {
-        Self {
-            token: event.token(),
-            // Whatever has happened to a socket, the next read tells.
-            is_readable: event.is_readable() || event.is_read_closed() || event.is_error(),
-            is_writable: event.is_writable(),
-        }
     }
 }
 
@@ -172,7 +145,7 @@ impl<H: Handler, S: Socket> EventLoop<H, S> {
 
     /// Makes this the loop that accepts.
     pub(super) fn listen(&mut self, mut listener: Listener<S>) -> io::Result<()> {
-        listener.register(self.poll.registry(), listener_token)?;
+        listener.register(self.poll.registry(), tokens::listener)?;
         self.listener = Some(listener);
         Ok(())
     }
@@ -181,7 +154,7 @@ impl<H: Handler, S: Socket> EventLoop<H, S> {
     pub(super) fn hear(&mut self, mut signals: Signals) -> io::Result<()> {
         self.poll
             .registry()
-            .register(&mut signals, SIGNALS, Interest::READABLE)?;
+            .register(&mut signals, tokens::SIGNALS, Interest::READABLE)?;
         self.signals = Some(signals);
         Ok(())
     }
@@ -266,8 +239,8 @@ impl<H: Handler, S: Socket> EventLoop<H, S> {
 
     fn on_event(&mut self, event: Readiness) {
         match event.token {
-            WAKER => self.has_unread_letters = true,
-            SIGNALS => self.on_signals(),
+            tokens::WAKER => self.has_unread_letters = true,
+            tokens::SIGNALS => self.on_signals(),
             Token(bits) => {
                 let id = SessionId::from_bits(bits as u64);
                 if id.slot() == 0 {
@@ -431,21 +404,4 @@ impl<H: Handler, S: Socket> EventLoop<H, S> {
             }
         }
     }
-}
-
-/// The slot that an id names. An id of another loop must not get here.
-pub(super) fn key_of(id: SessionId) -> DefaultKey {
-    KeyData::from_ffi(u64::from(id.generation()) << 32 | u64::from(id.slot())).into()
-}
-
-pub(super) fn id_of(index: u8, key: DefaultKey) -> Option<SessionId> {
-    let bits = key.data().as_ffi();
-    let [generation, slot] =
-        [bits >> 32, bits & u64::from(u32::MAX)].map(|half| u32::try_from(half).ok());
-    SessionId::new(index, slot?, generation?)
-}
-
-/// The token of a connection is its id; `usize` has 64 bits on every system that this server runs on.
-pub(super) fn token_of(id: SessionId) -> Token {
-    Token(usize::try_from(id.to_bits()).unwrap_or_default())
 }

@@ -18,6 +18,7 @@ mod requests;
 mod shutdown;
 mod socket;
 mod timers;
+mod tokens;
 
 use std::fmt;
 use std::io;
@@ -81,12 +82,7 @@ impl<H: Handler> Server<H> {
             .collect::<io::Result<Vec<_>>>()?;
         let mailboxes = polls
             .iter()
-            .map(|poll| {
-                Ok(Mailbox::new(Waker::new(
-                    poll.registry(),
-                    event_loop::WAKER,
-                )?))
-            })
+            .map(|poll| Ok(Mailbox::new(Waker::new(poll.registry(), tokens::WAKER)?)))
             .collect::<io::Result<Arc<[_]>>>()?;
         let replay_budget_bytes = config.replay_budget_bytes;
         let shared = Shared {

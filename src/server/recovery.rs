@@ -13,9 +13,10 @@ use slotmap::{DefaultKey, SlotMap};
 
 use super::application::Application;
 use super::connection::{Connection, Now, first_ping_after};
-use super::event_loop::{EventLoop, key_of, token_of};
+use super::event_loop::EventLoop;
 use super::mailbox::Letter;
 use super::socket::Socket;
+use super::tokens::{key_of, token_of};
 use crate::clock::Moment;
 use crate::delivery::{Numbering, RecoveryToken, SessionId};
 use crate::handler::{Handler, Recover};

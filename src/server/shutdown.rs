@@ -2,9 +2,10 @@
 
 use std::sync::atomic::Ordering;
 
-use super::event_loop::{EventLoop, id_of, key_of};
+use super::event_loop::EventLoop;
 use super::mailbox::Letter;
 use super::socket::Socket;
+use super::tokens::{id_of, key_of};
 use crate::clock::Moment;
 use crate::handler::{Handler, What, Wish};
 use crate::proto::CloseCode;
