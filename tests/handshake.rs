@@ -52,6 +52,7 @@ fn hs_18_each_defect_has_its_status() {
         (version, "Sec-WebSocket-Version: 12\r\n", 426),
         (version, "Sec-WebSocket-Version: 013\r\n", 400),
         (key, "", 400),
+        (key, &format!("{key}Sec-WebSocket-Extensions: a;\r\n"), 400),
         (key, "Sec-WebSocket-Key: c2hvcnQ=\r\n", 400),
         (key, &format!("{key}{key}"), 400),
         (key, &format!("{key}Content-Length: 1\r\n"), 400),

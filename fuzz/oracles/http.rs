@@ -89,8 +89,14 @@ fn describe(request: &Request<'_>) -> String {
     );
     let segments: Result<Vec<_>, _> = request.path_segments().collect();
     let pairs: Vec<_> = request.query_pairs().collect();
+    let extensions: Result<Vec<_>, _> = request.extensions().collect();
+    let parameters: Vec<_> = extensions
+        .iter()
+        .flatten()
+        .flat_map(|extension| extension.parameters())
+        .collect();
     format!(
-        "{request:?} {:?} {segments:?} {pairs:?} {:?} {:?} {:?}",
+        "{request:?} {:?} {segments:?} {pairs:?} {extensions:?} {parameters:?} {:?} {:?} {:?}",
         request.host(),
         request.body(),
         request.is_keep_alive(),

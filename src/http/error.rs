@@ -41,6 +41,8 @@ pub enum HttpError {
     MalformedKey,
     /// Sec-WebSocket-Protocol is not a list of tokens (RFC 6455 11.3.4).
     MalformedSubprotocols,
+    /// Sec-WebSocket-Extensions is not a list of offers (RFC 6455 9.1).
+    MalformedExtensions,
     /// The credential is missing or wrong (RFC 9110 15.5.2).
     BadCredential,
     /// The web page that connects comes from an origin that is not allowed (RFC 6455 10.2).
@@ -104,7 +106,8 @@ impl HttpError {
             | Self::MalformedBody
             | Self::MalformedVersion
             | Self::MalformedKey
-            | Self::MalformedSubprotocols => 400,
+            | Self::MalformedSubprotocols
+            | Self::MalformedExtensions => 400,
             Self::BadCredential => 401,
             Self::OriginNotAllowed | Self::NotEntitled => 403,
             Self::NotFound => 404,
@@ -160,6 +163,7 @@ impl fmt::Display for HttpError {
             Self::MalformedVersion => "the Sec-WebSocket-Version field is missing or malformed",
             Self::MalformedKey => "the Sec-WebSocket-Key field is missing or malformed",
             Self::MalformedSubprotocols => "the Sec-WebSocket-Protocol field is malformed",
+            Self::MalformedExtensions => "the Sec-WebSocket-Extensions field is malformed",
             Self::BadCredential => "a valid credential is needed",
             Self::OriginNotAllowed => "the origin is not allowed",
             Self::NotEntitled => "the credential does not permit this",

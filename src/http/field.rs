@@ -46,7 +46,7 @@ pub(super) fn list_has<'a>(values: impl Iterator<Item = &'a [u8]>, token: &str) 
 }
 
 /// `text` without the spaces and tabs around it (RFC 9110 5.6.3).
-fn trim_blanks(mut text: &[u8]) -> &[u8] {
+pub(super) fn trim_blanks(mut text: &[u8]) -> &[u8] {
     while let [b' ' | b'\t', rest @ ..] = text {
         text = rest;
     }

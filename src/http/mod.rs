@@ -24,6 +24,7 @@
 
 mod authority;
 mod error;
+mod extension;
 mod field;
 mod head;
 mod origin;
@@ -35,6 +36,7 @@ mod upgrade;
 mod url;
 
 pub use error::HttpError;
+pub use extension::{Extension, ExtensionParameter};
 pub use origin::{OriginEntryError, OriginPolicy};
 pub use reader::{HttpLimits, RequestReader};
 pub use request::Request;

@@ -5,9 +5,10 @@ use std::fmt;
 
 use httparse::Header;
 
-use super::HttpError;
 use super::authority::has_valid_escapes;
+use super::extension::offers;
 use super::field::list_has;
+use super::{Extension, HttpError};
 
 /// A complete request, judged and found well formed; borrows from the input or from the reader.
 pub struct Request<'a> {
@@ -137,6 +138,16 @@ impl<'a> Request<'a> {
         } else {
             Ok(first)
         }
+    }
+
+    /// The extensions that the client offers to use, in its order; none if it offers none (RFC 6455 9.1).
+    ///
+    /// # Errors
+    ///
+    /// An item is [`HttpError::MalformedExtensions`] if the offer there is malformed, or if there is no offer in the
+    /// field at all.
+    pub fn extensions(&self) -> impl Iterator<Item = Result<Extension<'a>, HttpError>> + '_ {
+        offers(self.header_values("sec-websocket-extensions"))
     }
 
     /// What the request is addressed to, as `host[:port]`: the authority of an absolute target, else the Host field.

@@ -34,7 +34,7 @@ impl Handshake {
     /// The first of these: [`HttpError::MethodNotAllowed`] for a method other than GET; [`HttpError::NotAnUpgrade`] if
     /// Upgrade and Connection do not ask for a WebSocket, or HTTP/1.0 does; [`HttpError::MalformedVersion`],
     /// [`HttpError::UnsupportedVersion`], [`HttpError::MalformedKey`] or, if one of the two fields came again,
-    /// [`HttpError::RepeatedField`].
+    /// [`HttpError::RepeatedField`]; [`HttpError::MalformedExtensions`].
     pub fn accept(request: &Request<'_>) -> Result<Self, HttpError> {
         if request.method() != "GET" {
             return Err(HttpError::MethodNotAllowed { allow: "GET" });
@@ -47,6 +47,10 @@ impl Handshake {
             .header("sec-websocket-key")?
             .filter(|key| is_key(key))
             .ok_or(HttpError::MalformedKey)?;
+        // No extension is known, so all offers are declined, which needs no answer (RFC 6455 9.1).
+        for offer in request.extensions() {
+            offer?;
+        }
         Ok(Self {
             accept_key: accept_key(key),
             subprotocol: None,
@@ -345,6 +349,24 @@ mod tests {
             get(&[UPGRADE, VERSION, VERSION, KEY]),
             Err(HttpError::RepeatedField)
         );
+    }
+
+    #[test]
+    fn ex_01_offers_are_declined_unless_they_are_malformed() {
+        let with = |line: &str| {
+            get(&[
+                UPGRADE,
+                VERSION,
+                KEY,
+                &format!("Sec-WebSocket-Extensions: {line}\r\n"),
+            ])
+        };
+        let declined =
+            with("permessage-deflate; client_max_window_bits, x-unknown; a=\"b\"").unwrap();
+        assert_eq!(declined, get(&[UPGRADE, VERSION, KEY]).unwrap());
+        for line in ["", "a;", "permessage-deflate; =8", "a, b c"] {
+            assert_eq!(with(line), Err(HttpError::MalformedExtensions), "{line}");
+        }
     }
 
     #[test]
