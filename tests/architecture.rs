@@ -1,5 +1,7 @@
 //! The layers of the design and the rules of style that a machine can check, read off the sources.
 
+#[path = "architecture/manifest.rs"]
+mod manifest;
 #[path = "architecture/rules.rs"]
 mod rules;
 #[path = "architecture/source.rs"]
@@ -119,6 +121,20 @@ fn ignored_tests_say_why() {
 #[test]
 fn sleeping_tests_say_why() {
     assert_everywhere(rules::sleeps_without_reason);
+}
+
+#[test]
+fn rs_10_every_dependency_has_a_reason_and_a_checksum() {
+    let findings = manifest::unjustified_dependencies(include_str!("../Cargo.toml"));
+    assert!(findings.is_empty(), "\n{}\n", findings.join("\n"));
+    let unpinned = manifest::unpinned_packages(include_str!("../Cargo.lock"));
+    assert!(unpinned.is_empty(), "{}", unpinned.concat());
+}
+
+#[test]
+fn rs_10_ci_looks_for_advisories() {
+    let commands = include_str!("../.ci/run");
+    assert!(commands.contains("cargo deny") && commands.contains("check advisories"));
 }
 
 /// Runs a rule over all sources of the package and fails with everything that it finds.
