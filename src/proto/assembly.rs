@@ -137,13 +137,12 @@ impl Assembly {
         }
     }
 
-    /// Bytes of memory that it holds, itself included.
+    /// Bytes of heap memory that it holds.
     pub(super) fn held_len(&self) -> usize {
-        let payload_len = match &self.payload {
+        match &self.payload {
             Payload::Text { text, .. } => text.capacity(),
             Payload::Binary(bytes) => bytes.capacity(),
-        };
-        size_of::<Self>() + payload_len
+        }
     }
 }
 
