@@ -18,6 +18,16 @@ pub struct Ending {
     pub dropped_count: usize,
 }
 
+impl Ending {
+    /// The connection goes on.
+    pub(super) const NONE: Self = Self {
+        cause: Cause::None,
+        sent: None,
+        received: None,
+        dropped_count: 0,
+    };
+}
+
 impl fmt::Display for Ending {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.cause)?;

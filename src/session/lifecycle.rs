@@ -22,13 +22,10 @@ pub(super) enum Stage {
 pub(super) struct Lifecycle {
     /// When the stage has to be left, or a ping is due.
     deadline: Moment,
-    /// When the message that is being received has to be complete.
-    message_deadline: Moment,
-    /// When the credential ends that let the peer in.
-    expiry: Moment,
     /// When the peer last sent anything at all.
     last_seen: Moment,
-    ending: Ending,
+    /// `None` means that it is [`Fate::OPEN`], which is that of most peers for most of the time.
+    fate: Option<Box<Fate>>,
     stage: Stage,
     /// Set from leaving `Open` until that was told.
     owes_closed: bool,
@@ -41,6 +38,25 @@ pub(super) struct Lifecycle {
     has_ended_stream: bool,
     /// Whether the peer's side of the stream is ended, and we have something to say yet.
     has_peer_ended_stream: bool,
+}
+
+/// How long an open WebSocket can last at most, and how the connection ends.
+#[derive(Debug)]
+struct Fate {
+    /// When the message that is being received has to be complete.
+    message_deadline: Moment,
+    /// When the credential ends that let the peer in.
+    expiry: Moment,
+    ending: Ending,
+}
+
+impl Fate {
+    /// Nothing is in sight.
+    const OPEN: Self = Self {
+        message_deadline: Moment::NEVER,
+        expiry: Moment::NEVER,
+        ending: Ending::NONE,
+    };
 }
 
 /// What is known of the peer's life while the WebSocket is open.
@@ -58,15 +74,8 @@ impl Lifecycle {
     pub(super) fn new(now: Moment, deadline: Moment) -> Self {
         Self {
             deadline,
-            message_deadline: Moment::NEVER,
-            expiry: Moment::NEVER,
             last_seen: now,
-            ending: Ending {
-                cause: Cause::None,
-                sent: None,
-                received: None,
-                dropped_count: 0,
-            },
+            fate: None,
             stage: Stage::Http,
             owes_closed: false,
             liveness: Liveness::FirstPingDue,
@@ -93,23 +102,25 @@ impl Lifecycle {
     }
 
     pub(super) fn expire_at(&mut self, expiry: Moment) {
-        if self.stage == Stage::Open {
-            self.expiry = expiry;
+        if self.stage == Stage::Open && expiry != Moment::NEVER {
+            self.fate_mut().expiry = expiry;
         }
     }
 
     /// A message is complete.
     #[inline]
     pub(super) fn on_message(&mut self) {
-        self.message_deadline = Moment::NEVER;
+        if let Some(fate) = &mut self.fate {
+            fate.message_deadline = Moment::NEVER;
+        }
     }
 
     /// The input is used up. What is unfinished then has a deadline, which further parts of it do not move.
     pub(super) fn on_input_end(&mut self, is_mid_message: bool, deadline: Moment) {
         if !is_mid_message {
-            self.message_deadline = Moment::NEVER;
-        } else if self.message_deadline == Moment::NEVER {
-            self.message_deadline = deadline;
+            self.on_message();
+        } else if self.fate().message_deadline == Moment::NEVER {
+            self.fate_mut().message_deadline = deadline;
         }
     }
 
@@ -129,12 +140,12 @@ impl Lifecycle {
     }
 
     fn on_close(&mut self, close: Option<CloseFrame<'_>>, now: Moment, config: &Config) {
-        self.ending.received = close.map(|close| close.code);
+        self.fate_mut().ending.received = close.map(|close| close.code);
         if self.stage == Stage::Open {
             self.owes_close_frame = true;
             self.linger(Cause::PeerClosed, now, config);
         } else {
-            self.linger(self.ending.cause, now, config);
+            self.linger(self.ending().cause, now, config);
         }
     }
 
@@ -143,22 +154,20 @@ impl Lifecycle {
         if !std::mem::take(&mut self.owes_close_frame) {
             return;
         }
-        match self.ending.cause {
+        let ending = &mut self.fate_mut().ending;
+        match ending.cause {
             Cause::Violation(error) => {
                 let reason = error.to_string();
                 let code = error.close_code();
-                self.ending.sent = Some(code);
+                ending.sent = Some(code);
                 outbox.push_close(Some(CloseFrame {
                     code,
                     reason: &reason,
                 }));
             }
             _ => {
-                self.ending.sent = self.ending.received;
-                let answer = self
-                    .ending
-                    .received
-                    .map(|code| CloseFrame { code, reason: "" });
+                ending.sent = ending.received;
+                let answer = ending.received.map(|code| CloseFrame { code, reason: "" });
                 outbox.push_close(answer);
             }
         }
@@ -169,11 +178,9 @@ impl Lifecycle {
         self.leave_open();
         self.stage = Stage::Closing;
         self.deadline = deadline;
-        self.ending = Ending {
-            cause,
-            sent: Some(code),
-            ..self.ending
-        };
+        let ending = &mut self.fate_mut().ending;
+        ending.cause = cause;
+        ending.sent = Some(code);
     }
 
     /// The peer broke the protocol. Nothing that comes after it counts (RFC 6455 7.1.7); what came before it does.
@@ -182,7 +189,7 @@ impl Lifecycle {
             self.owes_close_frame = true;
             self.linger(Cause::Violation(error), now, config);
         } else {
-            self.linger(self.ending.cause, now, config);
+            self.linger(self.ending().cause, now, config);
         }
     }
 
@@ -199,8 +206,9 @@ impl Lifecycle {
             return;
         }
         let dropped = outbox.abandon_then(Some(close));
-        self.ending.sent = Some(close.code);
-        self.ending.dropped_count += dropped;
+        let ending = &mut self.fate_mut().ending;
+        ending.sent = Some(close.code);
+        ending.dropped_count += dropped;
         self.linger(cause, now, config);
     }
 
@@ -221,7 +229,7 @@ impl Lifecycle {
         self.leave_open();
         self.stage = Stage::Lingering;
         self.deadline = now + config.close_timeout;
-        self.ending.cause = cause;
+        self.fate_mut().ending.cause = cause;
     }
 
     /// Everything is written; returns whether our side of the stream is to be ended now, which it is once.
@@ -230,12 +238,12 @@ impl Lifecycle {
             return false;
         }
         if self.has_peer_ended_stream {
-            self.finish(self.ending.cause);
+            self.finish(self.ending().cause);
             return false;
         }
         self.has_ended_stream = true;
         // A peer that gave no sign of life for so long will not end its side either.
-        let is_dead = self.ending.cause == Cause::Silent;
+        let is_dead = self.ending().cause == Cause::Silent;
         self.deadline = if is_dead {
             now
         } else {
@@ -250,8 +258,9 @@ impl Lifecycle {
         self.owes_close_frame = false;
         self.stage = Stage::Closed;
         self.deadline = Moment::NEVER;
-        if self.ending.cause == Cause::None {
-            self.ending.cause = cause;
+        let ending = &mut self.fate_mut().ending;
+        if ending.cause == Cause::None {
+            ending.cause = cause;
         }
     }
 
@@ -284,7 +293,7 @@ impl Lifecycle {
 
     pub(super) fn on_deadline(&mut self, now: Moment, config: &Config, outbox: &mut Outbox) {
         match self.stage {
-            Stage::Open if now >= self.expiry => {
+            Stage::Open if now >= self.fate().expiry => {
                 let code = CloseCode::POLICY_VIOLATION;
                 outbox.push_close(Some(CloseFrame {
                     code,
@@ -292,7 +301,7 @@ impl Lifecycle {
                 }));
                 self.start_closing(Cause::Expired, code, now + config.close_timeout);
             }
-            Stage::Open if now >= self.message_deadline => {
+            Stage::Open if now >= self.fate().message_deadline => {
                 let close = CloseFrame {
                     code: CloseCode::POLICY_VIOLATION,
                     reason: "unfinished message",
@@ -363,16 +372,31 @@ impl Lifecycle {
     }
 
     pub(super) fn deadline(&self) -> Moment {
-        self.deadline.min(self.message_deadline).min(self.expiry)
+        let Fate {
+            message_deadline,
+            expiry,
+            ..
+        } = *self.fate();
+        self.deadline.min(message_deadline).min(expiry)
     }
 
     pub(super) fn ending(&self) -> Ending {
-        self.ending
+        self.fate().ending
+    }
+
+    fn fate(&self) -> &Fate {
+        self.fate.as_deref().unwrap_or(&Fate::OPEN)
+    }
+
+    fn fate_mut(&mut self) -> &mut Fate {
+        self.fate.get_or_insert_with(|| Box::new(Fate::OPEN))
     }
 
     fn leave_open(&mut self) {
         self.owes_closed |= self.stage == Stage::Open;
-        self.message_deadline = Moment::NEVER;
-        self.expiry = Moment::NEVER;
+        if let Some(fate) = &mut self.fate {
+            fate.message_deadline = Moment::NEVER;
+            fate.expiry = Moment::NEVER;
+        }
     }
 }
