@@ -336,9 +336,10 @@ impl<H: Handler, S: Socket> EventLoop<H, S> {
                 // It fails only for a socket that is not registered, which is what is wanted.
                 let _ = self.poll.registry().deregister(&mut socket);
             }
-            let tick = Tick::at(connection.deadline(&self.now.config));
-            if tick < connection.armed_tick {
-                connection.armed_tick = self.timers.arm(id, tick);
+            let tick = self.timers.tick_at(connection.deadline(&self.now.config));
+            if tick.is_before(connection.armed_tick) {
+                connection.armed_tick = tick;
+                self.timers.arm(id, tick);
             }
             if matches!(progress, Progress::Unfinished) {
                 self.unfinished.add(id, &mut connection.is_unfinished);

@@ -12,20 +12,33 @@ use crate::delivery::SessionId;
 /// How exact a deadline is.
 const TICK_MILLIS: u64 = 32;
 /// How many ticks ahead a timer can be armed; a later deadline is looked at again on the way.
+const TICKS_AHEAD_MAX: u64 = SLOT_COUNT as u64 - 2;
+/// More than can be armed ahead by one, because one tick is put off; divides the number of ticks that are told apart.
 const SLOT_COUNT: usize = 1024;
 const WORD_BITS: usize = u64::BITS as usize;
 
-/// A number of ticks since the start of the clock: names the slot that a timer was put into.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Tick(u64);
+/// The low bits of a number of ticks since the start of the clock: names the slot that a timer was put into.
+///
+/// Timers are armed for the next half minute only, so that it does not matter that this wraps after four years.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Tick(u32);
 
 impl Tick {
     /// Later than every tick that can be armed: the mark of a connection without a timer.
-    pub(super) const NEVER: Self = Self(u64::MAX);
+    pub(super) const NEVER: Self = Self(u32::MAX);
 
-    /// The first tick at which `deadline` has passed.
-    pub(super) fn at(deadline: Moment) -> Self {
-        Self(deadline.as_millis().div_ceil(TICK_MILLIS))
+    /// Whether this tick, which can be armed, comes sooner than another, which is armed or never comes.
+    pub(super) fn is_before(self, other: Self) -> bool {
+        other == Self::NEVER || self.0.wrapping_sub(other.0).cast_signed() < 0
+    }
+
+    /// The tick of that number; the one that would be called [`Tick::NEVER`] is put off to the next.
+    fn numbered(number: u64) -> Self {
+        Self(u32::try_from(number % (1 << u32::BITS)).map_or(0, |low| low % u32::MAX))
+    }
+
+    fn slot(self) -> usize {
+        self.0 as usize % SLOT_COUNT
     }
 }
 
@@ -48,15 +61,18 @@ impl Timers {
         }
     }
 
-    /// Has `session` come up at `tick`, or sooner if that is too far ahead or already past; returns when it will.
-    pub(super) fn arm(&mut self, session: SessionId, tick: Tick) -> Tick {
-        let tick = tick
-            .0
-            .clamp(self.next_tick, self.next_tick + SLOT_COUNT as u64 - 1);
-        let slot = slot_of(tick);
+    /// The first tick at which `deadline` has passed; an earlier one if that is too far ahead, the next if it is past.
+    pub(super) fn tick_at(&self, deadline: Moment) -> Tick {
+        let number = deadline.as_millis().div_ceil(TICK_MILLIS);
+        let last = self.next_tick + TICKS_AHEAD_MAX;
+        Tick::numbered(number.clamp(self.next_tick, last))
+    }
+
+    /// Has `session` come up at `tick`, which must be a result of [`Timers::tick_at`] that has not passed.
+    pub(super) fn arm(&mut self, session: SessionId, tick: Tick) {
+        let slot = tick.slot();
         self.slots[slot].push(session);
         self.occupied[slot / WORD_BITS] |= 1 << (slot % WORD_BITS);
-        Tick(tick)
     }
 
     /// Moves everyone whose tick has come to the end of `due`, with the tick it was armed for.
@@ -71,7 +87,7 @@ impl Timers {
             due.extend(
                 std::mem::take(&mut self.slots[slot])
                     .into_iter()
-                    .map(|id| (Tick(tick), id)),
+                    .map(|id| (Tick::numbered(tick), id)),
             );
             self.next_tick = tick;
         }
@@ -126,6 +142,11 @@ mod tests {
         due.into_iter().map(|(_, id)| id).collect()
     }
 
+    fn arm(timers: &mut Timers, id: SessionId, deadline: Moment) {
+        let tick = timers.tick_at(deadline);
+        timers.arm(id, tick);
+    }
+
     fn millis(count: u64) -> Moment {
         Moment::START + Duration::from_millis(count)
     }
@@ -133,7 +154,7 @@ mod tests {
     #[test]
     fn a_timer_fires_at_its_tick_and_not_before() {
         let mut timers = Timers::new(Moment::START);
-        timers.arm(id(1), Tick::at(millis(100)));
+        arm(&mut timers, id(1), millis(100));
         assert_eq!(timers.wait(Moment::START), Some(Duration::from_millis(128)));
         assert_eq!(due_ids(&mut timers, millis(127)), []);
         assert_eq!(due_ids(&mut timers, millis(128)), [id(1)]);
@@ -143,42 +164,57 @@ mod tests {
     #[test]
     fn a_deadline_beyond_the_wheel_comes_up_early() {
         let mut timers = Timers::new(Moment::START);
-        let armed = timers.arm(id(1), Tick::at(Moment::NEVER));
-        assert_eq!(armed, Tick(SLOT_COUNT as u64 - 1));
-        let fires = SLOT_COUNT as u64 * TICK_MILLIS;
-        assert_eq!(due_ids(&mut timers, millis(fires - TICK_MILLIS)), [id(1)]);
+        arm(&mut timers, id(1), Moment::NEVER);
+        let fires = millis(TICKS_AHEAD_MAX * TICK_MILLIS);
+        assert_eq!(timers.wait(Moment::START), Some(fires - Moment::START));
+        assert_eq!(due_ids(&mut timers, fires), [id(1)]);
     }
 
     #[test]
     fn a_deadline_in_the_past_fires_at_once() {
         let mut timers = Timers::new(millis(5000));
-        timers.arm(id(1), Tick::at(millis(10)));
+        arm(&mut timers, id(1), millis(10));
         assert_eq!(timers.wait(millis(5000)), Some(Duration::ZERO));
         assert_eq!(due_ids(&mut timers, millis(5000)), [id(1)]);
+    }
+
+    #[test]
+    fn ticks_are_compared_across_the_wrap() {
+        let end = 1 << u32::BITS;
+        let ticks = [end - 3, end - 2, end, end + 1].map(Tick::numbered);
+        assert!(ticks.is_sorted_by(|tick, next| tick.is_before(*next) && !next.is_before(*tick)));
+        assert!(ticks.iter().all(|tick| tick.is_before(Tick::NEVER)));
+        assert_eq!(Tick::numbered(end - 1), Tick::numbered(end));
     }
 
     #[test]
     fn lt_05_a_long_jump_of_the_clock_fires_everything_once() {
         let mut timers = Timers::new(Moment::START);
         for number in 1..=2000 {
-            timers.arm(id(number), Tick::at(millis(u64::from(number) * 15)));
+            arm(&mut timers, id(number), millis(u64::from(number) * 15));
         }
         assert_eq!(due_ids(&mut timers, millis(10_000_000)).len(), 2000);
-        timers.arm(id(1), Tick::at(millis(10_000_100)));
+        arm(&mut timers, id(1), millis(10_000_100));
         assert_eq!(due_ids(&mut timers, millis(10_000_200)), [id(1)]);
     }
 
     proptest! {
-        /// A sorted list does the same as the wheel.
+        /// A sorted list does the same as the wheel, also where numbers of ticks wrap.
         #[test]
-        fn the_wheel_agrees_with_a_sorted_list(steps in proptest::collection::vec((0_u64..40_000, 0_u64..3_000), 1..60)) {
-            let mut timers = Timers::new(Moment::START);
+        fn the_wheel_agrees_with_a_sorted_list(
+            steps in proptest::collection::vec((0_u64..40_000, 0_u64..3_000), 1..60),
+            ticks_to_wrap in 0_u64..2_000,
+        ) {
+            let mut now = ((1 << u32::BITS) - ticks_to_wrap) * TICK_MILLIS;
+            let mut timers = Timers::new(millis(now));
             let mut naive: Vec<(u64, u32)> = Vec::new();
-            let mut now = 0;
             for (number, (ahead, pause)) in steps.into_iter().enumerate() {
                 let number = u32::try_from(number).unwrap() + 1;
-                let Tick(armed) = timers.arm(id(number), Tick::at(millis(now + ahead)));
-                naive.push((armed * TICK_MILLIS, number));
+                let next_tick = timers.next_tick;
+                let armed = (now + ahead).div_ceil(TICK_MILLIS).clamp(next_tick, next_tick + TICKS_AHEAD_MAX);
+                let is_put_off = armed + 1 == 1 << u32::BITS;
+                naive.push(((armed + u64::from(is_put_off)) * TICK_MILLIS, number));
+                arm(&mut timers, id(number), millis(now + ahead));
                 let next = naive.iter().map(|(at, _)| at.saturating_sub(now)).min().map(Duration::from_millis);
                 prop_assert_eq!(timers.wait(millis(now)), next);
                 now += pause;
