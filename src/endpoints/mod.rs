@@ -30,6 +30,7 @@ mod rest;
 mod route;
 mod signed_token;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::config::Config;
@@ -105,6 +106,8 @@ pub struct Endpoints {
     gate: Gate,
     /// The hub that was asked for last: whoever comes next will want the same one, and can share its name.
     last_hub: HubName,
+    /// What the last member of a relayed group remembers, for the same reason.
+    last_relay: Option<Arc<RelayPeer>>,
     /// The rules of all hubs.
     hubs: Hubs,
 }
@@ -122,7 +125,7 @@ enum PeerKind {
     /// `/echo`, which remembers nothing.
     Echo,
     /// `/relay/{group}`
-    Relay(RelayPeer),
+    Relay(Arc<RelayPeer>),
     /// `/ws` and `/client/…`
     PubSub(Box<Client>),
     /// No WebSocket but a request below `/api/hubs/` that waits for its response.
@@ -130,7 +133,7 @@ enum PeerKind {
 }
 
 const _: () = assert!(
-    size_of::<Peer>() <= 24,
+    size_of::<Peer>() <= 16,
     "every connection has a peer, however little it does"
 );
 
@@ -153,6 +156,7 @@ impl Endpoints {
             settings,
             gate,
             last_hub: HubName::of_default(),
+            last_relay: None,
             hubs: Hubs::new(limits, policies, ConnectionIds::new(), history),
         }
     }
@@ -217,7 +221,7 @@ impl Endpoints {
                     .query_value("echo")
                     .is_some_and(|value| value == "true");
                 let policy = self.settings.policies.of(&group);
-                PeerKind::Relay(RelayPeer::new(&group, has_echo, policy))
+                PeerKind::Relay(self.relay(RelayPeer::new(&group, has_echo, policy)))
             }
             Endpoint::Default => self.client(HubName::of_default(), speech, grant),
             Endpoint::Hub(hub) => self.client(hub, speech, grant),
@@ -251,6 +255,14 @@ impl Endpoints {
             (Endpoint::Echo | Endpoint::Default | Endpoint::Hub(_), _) => true,
         };
         is_entitled.then_some(grant).ok_or(HttpError::NotEntitled)
+    }
+
+    /// What a member of a relayed group remembers, shared with the one before if that is the same.
+    fn relay(&mut self, peer: RelayPeer) -> Arc<RelayPeer> {
+        match &self.last_relay {
+            Some(last) if **last == peer => Arc::clone(last),
+            _ => Arc::clone(self.last_relay.insert(Arc::new(peer))),
+        }
     }
 
     /// A client of `hub`.

@@ -6,24 +6,28 @@ use crate::delivery::{Delivery, GroupName, Policy, Recipients, Terms};
 use crate::endpoints::Outgoing;
 use crate::proto::Message;
 
-/// One member of a relayed group.
-#[derive(Debug)]
+/// What members of a relayed group have in common that came with the same request.
+#[derive(Debug, PartialEq, Eq)]
 pub(super) struct RelayPeer {
     /// Where its messages go.
     group: GroupName,
     /// Whether the member gets its own messages as well.
     has_echo: bool,
-    /// What becomes of its messages where they do not fit.
-    policy: Policy,
+    /// On what terms. Without an envelope there is no way to tell a receiver what it has lost.
+    terms: Option<Arc<Terms>>,
 }
 
 impl RelayPeer {
     /// A member of the group `name`.
     pub(super) fn new(name: &str, has_echo: bool, policy: Policy) -> Self {
+        let terms = (policy != Policy::Close).then(|| {
+            let notice = None;
+            Arc::new(Terms { policy, notice })
+        });
         Self {
             group: GroupName::new(HUB, name),
             has_echo,
-            policy,
+            terms,
         }
     }
 
@@ -37,14 +41,8 @@ impl RelayPeer {
         let except = (!self.has_echo).then(|| out.session());
         let delivery = Delivery::to(Recipients::Group(self.group.clone()))
             .leaving_out(except)
-            .on(self.terms());
+            .on(self.terms.clone());
         out.deliver(delivery, message.opcode(), &[message.payload()], None);
-    }
-
-    /// The terms of its messages. Without an envelope there is no way to tell a receiver what it has lost.
-    fn terms(&self) -> Option<Arc<Terms>> {
-        let (policy, notice) = (self.policy, None);
-        (policy != Policy::Close).then(|| Arc::new(Terms { policy, notice }))
     }
 }
 
