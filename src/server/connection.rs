@@ -1,7 +1,7 @@
 //! The one place where socket, session and outbox of a peer meet.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, SocketAddrV4, SocketAddrV6};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -32,7 +32,7 @@ pub(super) struct Connection<P, S = TcpStream> {
     pub(super) outbox: Outbox,
     /// The application's state, from opening handshake to close or as long as a request waits for its response.
     pub(super) peer: Option<P>,
-    pub(super) remote: SocketAddr,
+    pub(super) remote: Remote,
     /// What only a recoverable connection has.
     pub(super) recovery: Option<Box<Recovery>>,
     /// The tick of the only timer that counts; others in the wheel are left over.
@@ -45,6 +45,31 @@ pub(super) struct Connection<P, S = TcpStream> {
     pub(super) is_blocked: bool,
     /// Whether it is over the connection limit and only gets to hear so.
     pub(super) is_surplus: bool,
+}
+
+/// The other end of a connection. An `IPv4` address takes a quarter of what any address may, and most clients have one.
+#[derive(Debug)]
+pub(super) enum Remote {
+    V4(SocketAddrV4),
+    V6(Box<SocketAddrV6>),
+}
+
+impl Remote {
+    pub(super) fn address(&self) -> SocketAddr {
+        match self {
+            Self::V4(address) => (*address).into(),
+            Self::V6(address) => (**address).into(),
+        }
+    }
+}
+
+impl From<SocketAddr> for Remote {
+    fn from(address: SocketAddr) -> Self {
+        match address {
+            SocketAddr::V4(address) => Self::V4(address),
+            SocketAddr::V6(address) => Self::V6(Box::new(address)),
+        }
+    }
 }
 
 /// Whether a budget cut the work on a connection short, although its socket would have gone on.
@@ -84,7 +109,7 @@ impl<P, S: Socket> Connection<P, S> {
             session: Session::new(now.moment, &now.config),
             outbox: Outbox::default(),
             peer: None,
-            remote,
+            remote: remote.into(),
             recovery: None,
             armed_tick: Tick::NEVER,
             is_dirty: false,
@@ -182,7 +207,7 @@ impl<P, S: Socket> Connection<P, S> {
                     let answer = if now.is_draining() || self.is_surplus {
                         Answer::Respond(Response::refusal(HttpError::Unavailable))
                     } else {
-                        let arrival = arrival_from(self.remote);
+                        let arrival = arrival_from(self.remote.address());
                         let (handler, mut out) = application.for_session(id);
                         handler.on_request(&request, arrival, &mut out)
                     };
@@ -370,7 +395,7 @@ impl<P, S: Socket> Connection<P, S> {
         log::log!(
             level,
             "{id} {}: {ending}, {unsent} messages unsent",
-            self.remote
+            self.remote.address()
         );
     }
 }
@@ -383,4 +408,45 @@ pub(super) fn first_ping_after(id: SessionId, interval: Duration) -> Duration {
     const PARTS: u32 = 20;
     let spread = f64::from(id.slot().wrapping_mul(GOLDEN)) / f64::from(u32::MAX);
     interval / PARTS + (interval - interval / PARTS).mul_f64(spread)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::endpoints::Peer;
+
+    /// What every idle client costs, in bytes; the socket is larger in debug builds. Whoever adds to it should have
+    /// looked first whether an idle client needs that: what only some connections need belongs into a box of theirs.
+    #[test]
+    fn rs_05_an_idle_connection_is_small() {
+        let sizes = [
+            (
+                "MessageReader",
+                size_of::<crate::proto::MessageReader>(),
+                16,
+            ),
+            ("Session", size_of::<Session>(), 48),
+            ("Outbox", size_of::<Outbox>(), 24),
+            ("Remote", size_of::<Remote>(), 16),
+            ("Peer", size_of::<Peer>(), 16),
+            ("Option<Peer>", size_of::<Option<Peer>>(), 16),
+            (
+                "Connection without its socket",
+                size_of::<Connection<Peer>>() - size_of::<Option<TcpStream>>(),
+                if cfg!(debug_assertions) { 120 } else { 124 },
+            ),
+        ];
+        for (name, size, expected) in sizes {
+            println!("{name}: {size}");
+            assert_eq!(size, expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn addresses_of_both_kinds_survive() {
+        for address in ["127.0.0.1:80", "[::1]:8080", "[fe80::1%3]:1"] {
+            let address: SocketAddr = address.parse().unwrap();
+            assert_eq!(Remote::from(address).address(), address);
+        }
+    }
 }

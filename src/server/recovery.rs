@@ -133,7 +133,7 @@ impl<P, S: Socket> Connection<P, S> {
         recovery.lost_until = None;
         recovery.replay.pause();
         self.socket = Some(attachment.socket);
-        self.remote = attachment.remote;
+        self.remote = attachment.remote.into();
         self.is_blocked = false;
         self.outbox.clear();
         self.session = Session::new(now.moment, &now.config);
@@ -250,7 +250,7 @@ impl<H: Handler, S: Socket> EventLoop<H, S> {
         let Some(mut socket) = connection.socket.take() else {
             return;
         };
-        let remote = connection.remote;
+        let remote = connection.remote.address();
         if let Err(error) = self.poll.registry().deregister(&mut socket) {
             log::warn!("{id}: cannot be handed over: {error}");
             return;

@@ -26,7 +26,7 @@ impl<P, S: Socket> Connection<P, S> {
         let verdict = if now.is_draining() || self.is_surplus {
             Err(Response::refusal(HttpError::Unavailable))
         } else {
-            let arrival = arrival_from(self.remote);
+            let arrival = arrival_from(self.remote.address());
             application.handler.on_expectation(&request, arrival)
         };
         match verdict {
