@@ -152,24 +152,3 @@ fn an_idle_connection_is_closed_between_two_requests() {
     assert_eq!(response.status, 200);
     peer.expect_eof();
 }
-
-#[test]
-fn rs_03_beyond_the_limit_of_connections_a_peer_gets_a_503() {
-    let server = ServerProcess::start(&["--max-connections", "2"]);
-    let held = [(); 2].map(|()| Peer::connect(server.addr(), "/echo"));
-    let mut refused = Peer::open(server.addr());
-    refused.send_raw(request("GET", "/healthz").as_bytes());
-    let response = refused.next_response();
-    assert_eq!(response.status, 503);
-    assert!(
-        response.field("retry-after").is_some() && response.closes(),
-        "{response:?}"
-    );
-    refused.expect_end();
-    let [mut stays, mut leaves] = held;
-    leaves.send_close(1000, "");
-    leaves.expect_close(1000);
-    leaves.expect_eof();
-    drop(leaves);
-    stays.expect_echo();
-}

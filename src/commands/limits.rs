@@ -33,9 +33,13 @@ pub(super) struct Limits {
     #[arg(long, value_name = "SIZE", default_value_t = defaults().replay_budget_bytes.into())]
     replay_budget: Size,
 
-    /// Open connections; further ones get a 503
+    /// Open connections, if there are descriptors for so many; further ones get a 503
     #[arg(long, value_name = "COUNT", default_value_t = defaults().connections_max)]
     max_connections: usize,
+
+    /// Descriptors that connections do not get
+    #[arg(long, value_name = "COUNT", default_value_t = defaults().descriptor_reserve)]
+    descriptor_reserve: usize,
 
     /// Groups that one connection may be a member of
     #[arg(long, value_name = "COUNT", default_value_t = defaults().groups_per_connection_max)]
@@ -148,6 +152,7 @@ impl Limits {
         config.replay.messages_max = self.max_replay_messages;
         config.replay_budget_bytes = self.replay_budget.in_memory();
         config.connections_max = self.max_connections;
+        config.descriptor_reserve = self.descriptor_reserve;
         config.groups_per_connection_max = self.max_groups;
         config.group_name_bytes_max = self.max_group_name.in_memory();
         config.http.head_bytes_max = self.max_head.in_memory();
@@ -241,7 +246,7 @@ mod tests {
             );
             seen.push(line);
         }
-        assert_eq!(seen.len(), 28);
+        assert_eq!(seen.len(), 29);
     }
 
     #[test]

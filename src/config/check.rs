@@ -169,6 +169,7 @@ mod tests {
     const COUNTS: &[Change<usize>] = &[
         |c| &mut c.loop_count,
         |c| &mut c.connections_max,
+        |c| &mut c.descriptor_reserve,
         |c| &mut c.http.head_bytes_max,
         |c| &mut c.http.target_bytes_max,
         |c| &mut c.http.fields_max,

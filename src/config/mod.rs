@@ -34,8 +34,11 @@ pub struct Config {
     /// costs a letter to each of the others. Range: 1 to [`Config::LOOP_COUNT_MAX`].
     pub loop_count: usize,
     /// Open connections, all loops together. Default: 100,000. Range: 1 to [`Config::CONNECTIONS_MAX`]. Beyond it a
-    /// peer gets a 503 (RS-03).
+    /// peer gets a 503 (RS-03). The server lowers it to what there are descriptors for (RS-01).
     pub connections_max: usize,
+    /// Descriptors that connections do not get, so that those beyond the limit can be told so, and for whatever else
+    /// the process may open. Default: 64 (RS-01). Those that the server needs in any case are not counted.
+    pub descriptor_reserve: usize,
     /// Limits of an HTTP request, the opening handshake included (HS-14, HT-04).
     ///
     /// | Field | Default | Range |
@@ -135,6 +138,7 @@ impl Default for Config {
                 .map_or(1, usize::from)
                 .min(8),
             connections_max: 100_000,
+            descriptor_reserve: 64,
             http: HttpLimits {
                 head_bytes_max: 16 << 10,
                 target_bytes_max: 8000,

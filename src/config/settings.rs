@@ -63,6 +63,11 @@ impl Config {
                 Self::CONNECTIONS_MAX,
             ),
             count(
+                "descriptor reserve",
+                self.descriptor_reserve,
+                Self::CONNECTIONS_MAX,
+            ),
+            count(
                 "limit of groups",
                 self.groups_per_connection_max,
                 Self::GROUPS_MAX,

@@ -15,32 +15,36 @@ use super::tokens::{id_of, token_of};
 use crate::delivery::SessionId;
 use crate::handler::Handler;
 
-/// Connections beyond the limit that are taken in to be told so.
-const SURPLUS_COUNT_MAX: usize = 64;
-
 impl<H: Handler, S: Socket> EventLoop<H, S> {
-    /// Accepts those who wait, if this is the loop that accepts, and hands them out to all loops in turn.
+    /// Accepts those who wait, if this is the loop that accepts, and hands them out to all loops in turn. Those for whom
+    /// there is no place are refused.
     pub(super) fn accept(&mut self) {
+        let now = self.now.moment;
         let Some(listener) = &mut self.listener else {
             self.has_unaccepted = false;
             return;
         };
-        let is_retry = listener
-            .paused_until()
-            .is_some_and(|moment| moment <= self.now.moment);
+        listener.let_refused_go(now);
+        let is_retry = listener.paused_until().is_some_and(|moment| moment <= now);
         if !std::mem::take(&mut self.has_unaccepted) && !is_retry {
             return;
         }
         let mut accepted = Vec::new();
-        let progress = listener.accept(
-            self.now.config.accept_budget,
-            self.now.moment,
-            |socket, remote| {
-                accepted.push((socket, remote));
-            },
-        );
+        let budget = self.now.config.accept_budget;
+        let progress = listener.accept(budget, now, |socket, remote| {
+            accepted.push((socket, remote));
+        });
         self.has_unaccepted = progress == Accepted::UntilBudget;
         for (socket, remote) in accepted {
+            // Only this loop takes places, so it cannot take too many.
+            if self.open_count.load(Ordering::Relaxed) >= self.now.config.connections_max {
+                if let Some(listener) = &mut self.listener {
+                    log::debug!("{remote}: refused, the limit of connections is reached");
+                    listener.refuse(socket, now);
+                }
+                continue;
+            }
+            self.open_count.fetch_add(1, Ordering::Relaxed);
             let to = self.next_loop;
             self.next_loop = (to + 1) % self.now.config.loop_count;
             if to == usize::from(self.index) {
@@ -51,38 +55,22 @@ impl<H: Handler, S: Socket> EventLoop<H, S> {
         }
     }
 
-    /// Takes in a connection that was accepted; its id, or `None` if there is no room at all. One that is over the limit
-    /// only gets to hear so.
+    /// Takes in a connection that has a place; its id, or `None` if the system or the loop has no room for it, which
+    /// frees the place.
     pub(super) fn adopt(&mut self, mut socket: S, remote: SocketAddr) -> Option<SessionId> {
-        let open_count = self.open_count.fetch_add(1, Ordering::Relaxed);
-        let is_surplus = open_count >= self.now.config.connections_max;
-        let mut registered = None;
-        if open_count
-            < self
-                .now
-                .config
-                .connections_max
-                .saturating_add(SURPLUS_COUNT_MAX)
-        {
-            let registry = self.poll.registry();
-            let key = self.connections.try_insert_with_key(|key| {
-                let id =
-                    id_of(self.index, key).ok_or_else(|| io::Error::other("no slot is free"))?;
-                let interests = Interest::READABLE | Interest::WRITABLE;
-                registry.register(&mut socket, token_of(id), interests)?;
-                registered = Some(id);
-                Ok::<_, io::Error>(Connection::new(socket, remote, is_surplus, &self.now))
-            });
-            if let Err(error) = key {
-                log::warn!("{remote}: refused: {error}");
-            }
-        }
-        match registered {
-            Some(id) => self.touch(id),
-            None => {
-                self.open_count.fetch_sub(1, Ordering::Relaxed);
-            }
-        }
-        registered
+        let registry = self.poll.registry();
+        let key = self.connections.try_insert_with_key(|key| {
+            let id = id_of(self.index, key).ok_or_else(|| io::Error::other("no slot is free"))?;
+            let interests = Interest::READABLE | Interest::WRITABLE;
+            registry.register(&mut socket, token_of(id), interests)?;
+            Ok::<_, io::Error>(Connection::new(socket, remote, &self.now))
+        });
+        let key = key.inspect_err(|error| {
+            log::warn!("{remote}: refused: {error}");
+            self.open_count.fetch_sub(1, Ordering::Relaxed);
+        });
+        let id = id_of(self.index, key.ok()?)?;
+        self.touch(id);
+        Some(id)
     }
 }

@@ -43,8 +43,6 @@ pub(super) struct Connection<P, S = TcpStream> {
     pub(super) is_unfinished: bool,
     /// Whether the last write found the socket full and no event has said otherwise since.
     pub(super) is_blocked: bool,
-    /// Whether it is over the connection limit and only gets to hear so.
-    pub(super) is_surplus: bool,
 }
 
 /// The other end of a connection. An `IPv4` address takes a quarter of what any address may, and most clients have one.
@@ -103,7 +101,7 @@ impl Now {
 }
 
 impl<P, S: Socket> Connection<P, S> {
-    pub(super) fn new(socket: S, remote: SocketAddr, is_surplus: bool, now: &Now) -> Self {
+    pub(super) fn new(socket: S, remote: SocketAddr, now: &Now) -> Self {
         Self {
             socket: Some(socket),
             session: Session::new(now.moment, &now.config),
@@ -115,7 +113,6 @@ impl<P, S: Socket> Connection<P, S> {
             is_dirty: false,
             is_unfinished: false,
             is_blocked: false,
-            is_surplus,
         }
     }
 
@@ -204,7 +201,7 @@ impl<P, S: Socket> Connection<P, S> {
                 }
                 Event::Handled => {}
                 Event::Request(request) => {
-                    let answer = if now.is_draining() || self.is_surplus {
+                    let answer = if now.is_draining() {
                         Answer::Respond(Response::refusal(HttpError::Unavailable))
                     } else {
                         let arrival = arrival_from(self.remote.address());

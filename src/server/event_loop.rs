@@ -225,12 +225,12 @@ impl<H: Handler, S: Socket> EventLoop<H, S> {
                 Duration::ZERO
             });
         }
-        let retry = self.listener.as_ref().and_then(Listener::paused_until);
+        let listener = self.listener.as_ref().and_then(Listener::next_moment);
         let drained = match self.stop {
             Stop::Draining(deadline) => Some(deadline),
             _ => None,
         };
-        let moments = [retry, drained]
+        let moments = [listener, drained]
             .into_iter()
             .flatten()
             .map(|moment| moment - self.now.moment);

@@ -1,5 +1,6 @@
-//! The listening sockets: accepting in measure, and living through a lack of descriptors.
+//! The listening sockets: accepting in measure, refusing in measure, and living through a lack of descriptors.
 
+use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -7,19 +8,25 @@ use std::time::Duration;
 use mio::net::{TcpListener, TcpStream};
 use mio::{Interest, Registry, Token};
 
+use super::refusals::Refusals;
 use super::socket::Socket;
 use crate::clock::Moment;
+use crate::config::Config;
 
 /// How long not to accept when the system has no descriptor or memory for another connection.
 const PAUSE: Duration = Duration::from_millis(100);
+/// How often the log says that peers cannot be taken in, however many they are.
+const LOG_PERIOD: Duration = Duration::from_secs(10);
 
 /// The listening sockets of the server; one loop has them.
 pub(super) struct Listener<S: Socket = TcpStream> {
     sockets: Vec<S::Listener>,
     /// Set while the system cannot give us another connection. No event will say when it can.
     paused_until: Option<Moment>,
-    /// Whether the lack was logged since the last connection that was accepted.
-    is_logged: bool,
+    /// Peers beyond the limit of connections.
+    refusals: Refusals<S>,
+    /// When the log may next say that peers cannot be taken in.
+    silent_until: Moment,
 }
 
 /// Why [`Listener::accept`] stopped.
@@ -38,12 +45,13 @@ impl Listener<TcpStream> {
     /// # Errors
     ///
     /// The first address that cannot be listened on, with what the system says.
-    pub(super) fn bind(addresses: &[SocketAddr]) -> Result<Self, (SocketAddr, io::Error)> {
-        let sockets = addresses
+    pub(super) fn bind(config: &Config) -> Result<Self, (SocketAddr, io::Error)> {
+        let sockets = config
+            .listen
             .iter()
             .map(|&address| TcpListener::bind(address).map_err(|error| (address, error)))
             .collect::<Result<_, _>>()?;
-        Ok(Self::new(sockets))
+        Ok(Self::new(sockets, config))
     }
 
     /// The addresses with the ports that the system chose.
@@ -53,11 +61,14 @@ impl Listener<TcpStream> {
 }
 
 impl<S: Socket> Listener<S> {
-    pub(super) fn new(sockets: Vec<S::Listener>) -> Self {
+    pub(super) fn new(sockets: Vec<S::Listener>, config: &Config) -> Self {
+        // The other half of the reserve is for everything else.
+        let refused_count_max = config.descriptor_reserve.div_ceil(2);
         Self {
             sockets,
             paused_until: None,
-            is_logged: false,
+            refusals: Refusals::new(refused_count_max, config.linger_timeout),
+            silent_until: Moment::START,
         }
     }
 
@@ -90,23 +101,46 @@ impl<S: Socket> Listener<S> {
                 left -= 1;
                 match S::accept_from(socket) {
                     Ok((stream, remote)) => {
-                        self.is_logged = false;
                         take(stream, remote);
                     }
                     Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
                     Err(error) if is_of_one_connection(&error) => log::debug!("accept: {error}"),
                     Err(error) => {
-                        if !self.is_logged {
-                            log::warn!("not accepting for the moment: {error}");
-                            self.is_logged = true;
-                        }
                         self.paused_until = Some(now + PAUSE);
+                        self.warn_at_times(
+                            now,
+                            format_args!("not accepting for the moment: {error}"),
+                        );
                         return Accepted::All;
                     }
                 }
             }
         }
         Accepted::All
+    }
+
+    /// Tells a peer that was accepted that there is no room for it.
+    pub(super) fn refuse(&mut self, socket: S, now: Moment) {
+        self.refusals.refuse(socket, now);
+        self.warn_at_times(now, format_args!("the limit of connections is reached"));
+    }
+
+    /// Closes the sockets of refused peers when it is time.
+    pub(super) fn let_refused_go(&mut self, now: Moment) {
+        self.refusals.let_go(now);
+    }
+
+    /// When there is something to do although no event says so.
+    pub(super) fn next_moment(&self) -> Option<Moment> {
+        let moments = [self.paused_until, self.refusals.next_end()];
+        moments.into_iter().flatten().min()
+    }
+
+    fn warn_at_times(&mut self, now: Moment, what: fmt::Arguments<'_>) {
+        if now >= self.silent_until {
+            log::warn!("{what}");
+            self.silent_until = now + LOG_PERIOD;
+        }
     }
 
     /// When to try again after a lack; `None` if events of the sockets will say.

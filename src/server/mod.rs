@@ -7,6 +7,7 @@
 mod application;
 mod arrivals;
 mod connection;
+mod descriptors;
 mod dispatch;
 mod errand;
 mod event_loop;
@@ -14,6 +15,7 @@ mod listener;
 mod mailbox;
 mod receipts;
 mod recovery;
+mod refusals;
 mod requests;
 mod shutdown;
 mod socket;
@@ -30,6 +32,7 @@ use std::time::Instant;
 use mio::{Poll, Waker};
 use signal_hook_mio::v1_0::Signals;
 
+use self::descriptors::Descriptors;
 use self::event_loop::{EventLoop, Shared};
 use self::listener::Listener;
 use self::mailbox::{Mailbox, PostOffice, Stoppable};
@@ -61,6 +64,13 @@ pub enum ServerError {
     Config(ConfigError),
     /// An address cannot be listened on.
     Listen(SocketAddr, io::Error),
+    /// The descriptors that the process may have do not suffice for a single connection.
+    TooFewDescriptors {
+        /// How many it may have.
+        limit: usize,
+        /// How many it needs at least, the reserve included.
+        needed: usize,
+    },
     /// The system refused something that every server needs.
     System(io::Error),
 }
@@ -68,15 +78,21 @@ pub enum ServerError {
 impl<H: Handler> Server<H> {
     /// Listens on the addresses of `config`. Every loop gets its own clone of `handler`, which is told which loop it is.
     ///
+    /// Raises the limit of descriptors of the process as far as the system allows; there are no more connections than
+    /// that, less what is kept in reserve.
+    ///
     /// # Errors
     ///
     /// [`ServerError::Config`] if `config` is not valid, [`ServerError::Listen`] for the first address that cannot be
-    /// listened on, [`ServerError::System`] if the system refuses polls or wakers.
-    pub fn bind(config: Config, handler: &H) -> Result<Self, ServerError> {
+    /// listened on, [`ServerError::TooFewDescriptors`] if none is left for a connection, [`ServerError::System`] if the
+    /// system refuses polls or wakers.
+    pub fn bind(mut config: Config, handler: &H) -> Result<Self, ServerError> {
         config.validate().map_err(ServerError::Config)?;
-        let listener = Listener::bind(&config.listen)
+        let listener = Listener::bind(&config)
             .map_err(|(address, error)| ServerError::Listen(address, error))?;
         let local_addresses = listener.local_addresses()?;
+        let descriptors = Descriptors::raise(&config);
+        config.connections_max = descriptors.connections_max(config.connections_max)?;
         let polls = (0..config.loop_count)
             .map(|_| Poll::new())
             .collect::<io::Result<Vec<_>>>()?;
@@ -222,6 +238,10 @@ impl fmt::Display for ServerError {
         match self {
             Self::Config(error) => write!(f, "{error}"),
             Self::Listen(address, error) => write!(f, "cannot listen on {address}: {error}"),
+            Self::TooFewDescriptors { limit, needed } => write!(
+                f,
+                "cannot start: {needed} descriptors are needed, the reserve included, and the limit is {limit}"
+            ),
             Self::System(error) => write!(f, "cannot start: {error}"),
         }
     }

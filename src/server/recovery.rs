@@ -7,6 +7,7 @@
 
 use std::net::SocketAddr;
 use std::ops::Range;
+use std::sync::atomic::Ordering;
 
 use mio::Interest;
 use slotmap::{DefaultKey, SlotMap};
@@ -308,6 +309,8 @@ impl<H: Handler, S: Socket> EventLoop<H, S> {
             recover,
             ..
         } = attachment;
+        // The connection that brought the request has given its place back.
+        self.open_count.fetch_add(1, Ordering::Relaxed);
         let Some(id) = self.adopt(socket, remote) else {
             return;
         };

@@ -23,7 +23,7 @@ impl<P, S: Socket> Connection<P, S> {
         let Some(request) = self.session.expectation(&now.config) else {
             return;
         };
-        let verdict = if now.is_draining() || self.is_surplus {
+        let verdict = if now.is_draining() {
             Err(Response::refusal(HttpError::Unavailable))
         } else {
             let arrival = arrival_from(self.remote.address());

@@ -37,12 +37,7 @@ impl ServerProcess {
 
     /// The same with at most `limit` descriptors.
     pub(crate) fn start_with_descriptors(limit: u32, flags: &[&str]) -> Self {
-        let mut command = without_settings(Command::new("sh"));
-        let script = format!("ulimit -n {limit}; exec \"$0\" \"$@\"");
-        command
-            .args(["-c", &script, BINARY, "serve", "--listen", "127.0.0.1:0"])
-            .args(flags);
-        Self::start_command(command)
+        Self::start_command(with_descriptors(&format!("ulimit -n {limit}"), flags))
     }
 
     /// Starts a command that ends up as a server, and waits until it says where it listens.
@@ -113,6 +108,19 @@ impl ServerProcess {
         self.log.lock().unwrap().clone()
     }
 
+    /// The first line of the log with `text` in it, which may still be on its way.
+    pub(crate) fn logged(&self, text: &str) -> String {
+        let deadline = Instant::now() + DEADLINE;
+        while Instant::now() < deadline {
+            let log = self.log();
+            if let Some(line) = log.lines().find(|line| line.contains(text)) {
+                return line.to_owned();
+            }
+            thread::yield_now();
+        }
+        panic!("nothing of {text:?} in the log");
+    }
+
     /// Resident memory in KiB, now.
     pub(crate) fn rss_kib(&self) -> u64 {
         self.status_kib("VmRSS:")
@@ -138,6 +146,13 @@ impl ServerProcess {
         fs::read_dir(format!("/proc/{}/fd", self.child.id()))
             .unwrap()
             .count()
+    }
+
+    /// How many numbers below `limit` no descriptor has: the system gives out no others under such a limit.
+    pub(crate) fn unused_descriptors_below(&self, limit: usize) -> usize {
+        let entry = |number| format!("/proc/{}/fd/{number}", self.child.id());
+        let is_unused = |number: &usize| fs::symlink_metadata(entry(*number)).is_err();
+        (0..limit).filter(is_unused).count()
     }
 
     /// A line of `/proc/PID/status` with a number of KiB.
@@ -199,6 +214,16 @@ pub(crate) fn run(mut command: Command) -> Ended {
 pub(crate) fn switchboard(arguments: &[&str]) -> Command {
     let mut command = without_settings(Command::new(BINARY));
     command.args(arguments);
+    command
+}
+
+/// A server below a shell that first does what `preparation` says, to limits and descriptors.
+pub(crate) fn with_descriptors(preparation: &str, flags: &[&str]) -> Command {
+    let mut command = without_settings(Command::new("sh"));
+    let script = format!("{preparation}; exec \"$0\" \"$@\"");
+    command
+        .args(["-c", &script, BINARY, "serve", "--listen", "127.0.0.1:0"])
+        .args(flags);
     command
 }
 

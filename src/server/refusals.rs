@@ -1,0 +1,83 @@
+//! Peers for which there is no room: they are told so at once, whatever they want, and do not become connections.
+
+use std::collections::VecDeque;
+use std::io::{self, Read};
+use std::time::Duration;
+
+use super::socket::Socket;
+use crate::clock::Moment;
+use crate::http::{HttpError, Response};
+
+/// Read from a peer that is let go: more than a request usually is.
+const DISCARDED_BYTES_MAX: usize = 32 << 10;
+
+/// The peers that were refused and may still be reading that.
+///
+/// A socket that is closed while bytes of its peer are unread, or on their way, resets the connection, and the peer may
+/// never see the answer. So each socket stays for a while; when there are too many, the oldest one has to go.
+#[derive(Debug)]
+pub(super) struct Refusals<S> {
+    /// The whole answer, ready-made.
+    response: Vec<u8>,
+    /// Oldest first, each with the moment at which it is closed.
+    sockets: VecDeque<(Moment, S)>,
+    count_max: usize,
+    linger: Duration,
+}
+
+impl<S: Socket> Refusals<S> {
+    /// At most `count_max` peers linger, each for `linger`.
+    pub(super) fn new(count_max: usize, linger: Duration) -> Self {
+        Self {
+            response: Response::refusal(HttpError::Unavailable).encode(false, true),
+            sockets: VecDeque::new(),
+            count_max,
+            linger,
+        }
+    }
+
+    /// Tells a peer that has just connected to come back later.
+    pub(super) fn refuse(&mut self, mut socket: S, now: Moment) {
+        // The buffer of a new socket has room for these few bytes. If the peer is gone already, nobody is left to tell.
+        let is_told = socket.write(&self.response).is_ok() && socket.finish().is_ok();
+        if !is_told {
+            return;
+        }
+        if self.sockets.len() >= self.count_max {
+            self.let_oldest_go();
+        }
+        self.sockets.push_back((now + self.linger, socket));
+    }
+
+    /// Closes the sockets that have lingered long enough.
+    pub(super) fn let_go(&mut self, now: Moment) {
+        while self.next_end().is_some_and(|end| end <= now) {
+            self.let_oldest_go();
+        }
+    }
+
+    /// When [`Refusals::let_go`] has something to do.
+    pub(super) fn next_end(&self) -> Option<Moment> {
+        self.sockets.front().map(|&(end, _)| end)
+    }
+
+    /// Closes the oldest socket, after reading what its peer has said.
+    fn let_oldest_go(&mut self) {
+        if let Some((_, mut socket)) = self.sockets.pop_front() {
+            discard_input(&mut socket);
+        }
+    }
+}
+
+/// Reads what has come and drops it.
+fn discard_input(socket: &mut impl Read) {
+    let mut left = DISCARDED_BYTES_MAX;
+    let mut buffer = [0; 4 << 10];
+    while left > 0 {
+        match socket.read(&mut buffer) {
+            Ok(count @ 1..) => left = left.saturating_sub(count),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            _ => break,
+        }
+    }
+}
