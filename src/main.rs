@@ -2,8 +2,8 @@
 //!
 //! | Exit code | When |
 //! |---|---|
-//! | 0 | the command did what it was asked for; a server ended after SIGTERM or SIGINT |
-//! | 1 | the command could not be carried out: port taken, out of descriptors |
+//! | 0 | the command did what it was asked for; a server was drained after SIGTERM or SIGINT |
+//! | 1 | the command could not be carried out: port taken, out of descriptors; a server was ended by a second signal |
 //! | 2 | the command line, the environment or the settings are wrong |
 //!
 //! Whatever is wrong is said in one line on standard error.

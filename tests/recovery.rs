@@ -13,7 +13,7 @@ use switchboard::delivery::{Delivery, GroupName, Numbering, Recipients, Recovery
 use switchboard::handler::{Answer, Arrival, Handler, Outgoing, Recover, Upgrade};
 use switchboard::http::{Handshake, HttpError, Request, Response};
 use switchboard::proto::{CloseCode, Message, OpCode};
-use switchboard::server::{Server, Stopper};
+use switchboard::server::{Ended, Server, Stopper};
 
 /// Says its session id first; sends every message to everyone, numbered as `<N>` in place of the first byte.
 ///
@@ -97,7 +97,7 @@ impl Handler for Room {
 struct Running {
     addr: SocketAddr,
     stopper: Stopper,
-    thread: Option<JoinHandle<()>>,
+    thread: Option<JoinHandle<Ended>>,
 }
 
 impl Running {
@@ -146,7 +146,7 @@ impl Drop for Running {
     fn drop(&mut self) {
         self.stopper.stop();
         let ended = self.thread.take().map(JoinHandle::join);
-        assert!(matches!(ended, Some(Ok(()))) || std::thread::panicking());
+        assert!(matches!(ended, Some(Ok(Ended::AtOnce))) || std::thread::panicking());
     }
 }
 

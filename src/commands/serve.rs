@@ -12,7 +12,7 @@ use log::LevelFilter;
 use switchboard::config::Config;
 use switchboard::endpoints::{AccessKey, EndpointSettings, Endpoints, PolicyRule, PublicUrl};
 use switchboard::http::OriginPolicy;
-use switchboard::server::Server;
+use switchboard::server::{Ended, Server};
 
 use super::Failure;
 use super::history::History;
@@ -132,7 +132,13 @@ impl Serve {
         // Before the first line, because whoever reads that line may stop us at once.
         server.stop_on_signals().map_err(runtime)?;
         announce(server.local_addresses());
-        server.run().map_err(runtime)
+        match server.run().map_err(runtime)? {
+            Ended::Drained => Ok(()),
+            // A script must be able to tell: somebody may have been cut off.
+            Ended::AtOnce => Err(Failure::Runtime(
+                "stopped at once by a second signal".into(),
+            )),
+        }
     }
 
     fn config(&self) -> Config {

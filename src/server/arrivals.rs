@@ -55,6 +55,16 @@ impl<H: Handler, S: Socket> EventLoop<H, S> {
         }
     }
 
+    /// Takes in a connection that another loop has accepted, maybe before it knew that the server drains.
+    pub(super) fn adopt_from_afar(&mut self, socket: S, remote: SocketAddr) {
+        let adopted = self.adopt(socket, remote);
+        if let Some(id) = adopted
+            && self.now.is_draining()
+        {
+            self.end_if_idle(id);
+        }
+    }
+
     /// Takes in a connection that has a place; its id, or `None` if the system or the loop has no room for it, which
     /// frees the place.
     pub(super) fn adopt(&mut self, mut socket: S, remote: SocketAddr) -> Option<SessionId> {

@@ -275,9 +275,10 @@ impl<P, S: Socket> Connection<P, S> {
             .close(close, now.moment, &now.config, &mut self.outbox);
     }
 
-    /// Ends a connection that waits for a request.
-    pub(super) fn close_if_idle(&mut self) {
-        self.session.close_if_idle();
+    /// Ends a connection that waits for a request; a request that is under way is the last.
+    pub(super) fn take_no_more_requests(&mut self, now: &Now) {
+        self.session
+            .take_no_more_requests(&self.outbox, now.moment, &now.config);
     }
 
     /// Tells the application the outcome of a delivery.

@@ -18,7 +18,7 @@ use super::connection::{Connection, Now, Progress};
 use super::listener::Listener;
 use super::mailbox::{Letter, PostOffice};
 use super::receipts::Receipts;
-use super::shutdown::Stop;
+use super::shutdown::{Ended, Stop};
 use super::socket::Socket;
 use super::timers::{Tick, Timers};
 use super::tokens::{self, Readiness, key_of};
@@ -164,20 +164,12 @@ impl<H: Handler, S: Socket> EventLoop<H, S> {
     /// # Errors
     ///
     /// What the system says if it cannot be polled any more.
-    pub(super) fn run(mut self) -> io::Result<()> {
+    pub(super) fn run(mut self) -> io::Result<Ended> {
         let mut events = Events::with_capacity(EVENT_COUNT_MAX);
         while !self.is_over() {
             self.turn(&mut events)?;
         }
-        let Outcome {
-            recipients,
-            dropped,
-        } = self.total;
-        log::info!(
-            "loop {} ends: {recipients} messages delivered, {dropped} dropped",
-            self.index
-        );
-        Ok(())
+        self.end()
     }
 
     fn turn(&mut self, events: &mut Events) -> io::Result<()> {
@@ -206,6 +198,7 @@ impl<H: Handler, S: Socket> EventLoop<H, S> {
         for id in unfinished {
             self.resume(id);
         }
+        self.say_farewells();
         self.settle()?;
         self.fire_timers();
         self.settle()?;
@@ -226,11 +219,7 @@ impl<H: Handler, S: Socket> EventLoop<H, S> {
             });
         }
         let listener = self.listener.as_ref().and_then(Listener::next_moment);
-        let drained = match self.stop {
-            Stop::Draining(deadline) => Some(deadline),
-            _ => None,
-        };
-        let moments = [listener, drained]
+        let moments = [listener, self.next_farewell()]
             .into_iter()
             .flatten()
             .map(|moment| moment - self.now.moment);
@@ -296,7 +285,7 @@ impl<H: Handler, S: Socket> EventLoop<H, S> {
 
     /// Does what was asked for and flushes everyone concerned, until nothing is left: an end or a receipt may have
     /// the application ask for more.
-    fn settle(&mut self) -> io::Result<()> {
+    pub(super) fn settle(&mut self) -> io::Result<()> {
         self.application.on_turn_end();
         while !(self.application.wishes.is_empty()
             && self.application.closed.is_empty()
@@ -365,7 +354,7 @@ impl<H: Handler, S: Socket> EventLoop<H, S> {
     }
 
     /// Drops the connections that have ended. Not earlier: an event of the batch may still name their slot.
-    fn free_finished(&mut self) {
+    pub(super) fn free_finished(&mut self) {
         for id in self.finished.drain(..) {
             let Some(mut connection) = self.connections.remove(key_of(id)) else {
                 continue;
@@ -394,12 +383,12 @@ impl<H: Handler, S: Socket> EventLoop<H, S> {
             .take(self.now.config.letter_budget, &mut letters);
         for letter in letters {
             match letter {
-                Letter::Adopt(socket, remote) => _ = self.adopt(socket, remote),
+                Letter::Adopt(socket, remote) => self.adopt_from_afar(socket, remote),
                 Letter::Deliver(delivery, address) => self.on_delivery(&delivery, address),
                 Letter::Errand(errand, address) => self.on_errand(&errand, address),
                 Letter::Receipt(key, report) => self.on_receipt(key, report),
                 Letter::Note(note) => self.application.on_note(note),
-                Letter::Drain(deadline) => self.drain(deadline),
+                Letter::Drain(drain) => self.drain(drain),
                 Letter::Attach(attachment) => self.attach(*attachment),
                 Letter::Stop => self.stop = Stop::Now,
             }

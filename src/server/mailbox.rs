@@ -8,10 +8,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use mio::Waker;
 use mio::net::TcpStream;
 
+use super::drain::Drain;
 use super::errand::Errand;
 use super::receipts::{ReceiptKey, Report};
 use super::recovery::Attachment;
-use crate::clock::Moment;
 use crate::delivery::Delivery;
 use crate::handler::Handler;
 use crate::proto::EncodedFrame;
@@ -35,8 +35,8 @@ pub(super) enum Letter<H: Handler, S = TcpStream> {
     Receipt(ReceiptKey, Report),
     /// The application of another loop tells yours this.
     Note(H::Note),
-    /// Close everyone; whoever is left at the deadline is dropped.
-    Drain(Moment),
+    /// Send everyone away, or look whether all are gone if you do so already.
+    Drain(Drain),
     /// Stop now.
     Stop,
 }
@@ -51,7 +51,7 @@ pub(super) struct ReceiptAddress {
 /// All loops, as somebody sees them who wants them to stop and does not care what else they can be told.
 pub(super) trait Stoppable: Send + Sync {
     /// Sends every loop a [`Letter::Drain`].
-    fn drain_all(&self, deadline: Moment);
+    fn drain_all(&self, drain: Drain);
     /// Sends every loop a [`Letter::Stop`].
     fn stop_all(&self);
 }
@@ -211,8 +211,8 @@ impl<H: Handler, S> PostOffice<H, S> {
 }
 
 impl<H: Handler, S: Send> Stoppable for Arc<[Mailbox<H, S>]> {
-    fn drain_all(&self, deadline: Moment) {
-        post_to_all(self, || Letter::Drain(deadline));
+    fn drain_all(&self, drain: Drain) {
+        post_to_all(self, || Letter::Drain(drain));
     }
 
     fn stop_all(&self) {
@@ -230,9 +230,12 @@ fn post_to_all<H: Handler, S>(mailboxes: &[Mailbox<H, S>], letter: impl Fn() -> 
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use mio::{Poll, Token};
 
     use super::*;
+    use crate::clock::Moment;
     use crate::delivery::{Recipients, SessionId};
     use crate::handler::{Answer, Arrival, Outgoing};
     use crate::http::{HttpError, Request, Response};
@@ -269,15 +272,15 @@ mod tests {
         (polls, first, second)
     }
 
-    fn drain_at(moment: Moment) -> Letter<Silent> {
-        Letter::Drain(moment)
+    fn drain() -> Letter<Silent> {
+        Letter::Drain(Drain::new(Moment::START, Duration::from_secs(1), 0))
     }
 
     #[test]
     fn letters_arrive_in_the_order_of_posting_and_within_the_budget() {
         let (_polls, mut first, second) = post_offices();
         for _ in 0..2 {
-            first.send(1, drain_at(Moment::START));
+            first.send(1, drain());
             first.send(1, Letter::Stop);
             first.post_all().unwrap();
         }

@@ -9,6 +9,7 @@ mod arrivals;
 mod connection;
 mod descriptors;
 mod dispatch;
+mod drain;
 mod errand;
 mod event_loop;
 mod listener;
@@ -26,6 +27,7 @@ use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::Instant;
 
@@ -33,9 +35,11 @@ use mio::{Poll, Waker};
 use signal_hook_mio::v1_0::Signals;
 
 use self::descriptors::Descriptors;
+use self::drain::Drain;
 use self::event_loop::{EventLoop, Shared};
 use self::listener::Listener;
 use self::mailbox::{Mailbox, PostOffice, Stoppable};
+pub use self::shutdown::Ended;
 use crate::clock::Moment;
 use crate::config::{Config, ConfigError};
 use crate::handler::{Handler, LoopPlace};
@@ -54,6 +58,7 @@ pub struct Stopper {
     loops: Arc<dyn Stoppable>,
     clock: Instant,
     config: Arc<Config>,
+    open_count: Arc<AtomicUsize>,
 }
 
 /// Why a server cannot run.
@@ -112,6 +117,7 @@ impl<H: Handler> Server<H> {
             loops: Arc::new(Arc::clone(&mailboxes)),
             clock: shared.clock,
             config: Arc::clone(&shared.config),
+            open_count: Arc::clone(&shared.open_count),
         };
         let mut loops: Vec<_> = (0_u8..=u8::MAX)
             .zip(polls)
@@ -155,12 +161,12 @@ impl<H: Handler> Server<H> {
         self.stopper.clone()
     }
 
-    /// Serves on this thread and as many others as there are more loops, until the server is stopped and drained.
+    /// Serves on this thread and as many others as there are more loops, until the server is drained or stopped.
     ///
     /// # Errors
     ///
     /// What the system says if a loop cannot be polled, or a thread not started; the other loops are stopped then.
-    pub fn run(self) -> io::Result<()> {
+    pub fn run(self) -> io::Result<Ended> {
         let mut loops = self.loops.into_iter();
         let first = loops.next();
         let stopper = &self.stopper;
@@ -173,14 +179,17 @@ impl<H: Handler> Server<H> {
                         .spawn_scoped(scope, || stopper.stopping_others(event_loop))
                 })
                 .collect();
-            let mut result = first.map_or(Ok(()), |event_loop| stopper.stopping_others(event_loop));
+            let mut result = first.map_or(Ok(Ended::Drained), |event_loop| {
+                stopper.stopping_others(event_loop)
+            });
             for thread in threads {
                 let ended = thread.map_or_else(Err, |thread| {
                     thread
                         .join()
                         .unwrap_or_else(|_| Err(io::Error::other("a loop panicked")))
                 });
-                result = result.and(ended);
+                // One loop that was told to end at once is enough: so were the others.
+                result = result.and_then(|result| Ok(result.max(ended?)));
             }
             result
         })
@@ -188,10 +197,13 @@ impl<H: Handler> Server<H> {
 }
 
 impl Stopper {
-    /// Stops accepting, closes everyone with 1001 and ends when all are gone, at the latest after the drain timeout.
+    /// Stops accepting, closes everyone with 1001, spread over most of the drain timeout, and ends when all are gone, at
+    /// the latest after that timeout. Does nothing if the server does so already.
     pub fn drain(&self) {
         let now = Moment::after_start(self.clock.elapsed());
-        self.loops.drain_all(now + self.config.drain_timeout);
+        let open_count = self.open_count.load(Ordering::Relaxed);
+        self.loops
+            .drain_all(Drain::new(now, self.config.drain_timeout, open_count));
     }
 
     /// Ends at once; whoever is connected is cut off.
@@ -200,7 +212,7 @@ impl Stopper {
     }
 
     /// Runs a loop; if it fails or panics, the others end too, because the server is not whole without it.
-    fn stopping_others<H: Handler>(&self, event_loop: EventLoop<H>) -> io::Result<()> {
+    fn stopping_others<H: Handler>(&self, event_loop: EventLoop<H>) -> io::Result<Ended> {
         let stop_on_panic = StopOnPanic(self);
         let result = event_loop.run().inspect_err(|_| self.stop());
         drop(stop_on_panic);

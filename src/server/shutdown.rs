@@ -1,30 +1,46 @@
-//! How a loop ends: asked to drain, it sends everyone away and waits for them; asked to stop, it ends at once.
+//! How a loop ends: asked to drain, it sends everyone away, one after the other, and waits for them; asked to stop, it
+//! ends at once.
 
+use std::io;
 use std::sync::atomic::Ordering;
 
+use super::drain::{Drain, Farewells};
 use super::event_loop::EventLoop;
 use super::mailbox::Letter;
 use super::socket::Socket;
 use super::tokens::{id_of, key_of};
 use crate::clock::Moment;
+use crate::delivery::{Outcome, SessionId};
 use crate::handler::{Handler, What, Wish};
 use crate::proto::CloseCode;
 
 /// How far the end has come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub(super) enum Stop {
     Not,
-    /// Everyone was asked to go, and is dropped at this moment.
-    Draining(Moment),
+    /// Everyone is asked to go, or was.
+    Draining(Farewells),
     Now,
 }
 
+/// How a server has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Ended {
+    /// It was drained: everyone is gone, or the time for that was over.
+    Drained,
+    /// It was told to end at once.
+    AtOnce,
+}
+
 impl<H: Handler, S: Socket> EventLoop<H, S> {
-    /// Whether there is nothing left to do.
+    /// Whether there is nothing left to do. A loop without connections still answers to others, so all end together.
     pub(super) fn is_over(&self) -> bool {
-        match self.stop {
+        match &self.stop {
             Stop::Not => false,
-            Stop::Draining(deadline) => self.connections.is_empty() || self.now.moment >= deadline,
+            Stop::Draining(farewells) => {
+                let is_everyone_gone = self.open_count.load(Ordering::Relaxed) == 0;
+                is_everyone_gone || self.now.moment >= farewells.deadline()
+            }
             Stop::Now => true,
         }
     }
@@ -36,51 +52,122 @@ impl<H: Handler, S: Socket> EventLoop<H, S> {
             .as_mut()
             .map_or(0, |signals| signals.pending().count());
         for _ in 0..count {
-            let is_first = self.stop == Stop::Not;
-            let deadline = self.now.moment + self.now.config.drain_timeout;
-            let letter = || {
-                if is_first {
-                    Letter::Drain(deadline)
-                } else {
-                    Letter::Stop
-                }
-            };
-            self.post_office
-                .others()
-                .for_each(|index| self.post_office.send(index, letter()));
-            if is_first {
-                log::info!("draining");
-                self.drain(deadline);
-            } else {
-                self.stop = Stop::Now;
-            }
+            self.on_signal();
         }
     }
 
-    /// Stops accepting and asks everyone to go.
-    pub(super) fn drain(&mut self, deadline: Moment) {
-        if self.stop != Stop::Not {
+    fn on_signal(&mut self) {
+        if !matches!(self.stop, Stop::Not) {
+            log::warn!("stopping at once");
+            self.tell_others(|| Letter::Stop);
+            self.stop = Stop::Now;
             return;
         }
-        self.stop = Stop::Draining(deadline);
+        let open_count = self.open_count.load(Ordering::Relaxed);
+        let drain = Drain::new(self.now.moment, self.now.config.drain_timeout, open_count);
+        log::info!("draining {open_count} connections");
+        self.drain(drain);
+        self.tell_others(|| Letter::Drain(drain));
+    }
+
+    /// Stops accepting, ends what is idle, and begins to ask everyone to go.
+    pub(super) fn drain(&mut self, drain: Drain) {
+        if !matches!(self.stop, Stop::Not) {
+            return;
+        }
+        // Before anything else: whoever asks whether the server is ready must not be faster.
         self.now.is_draining.store(true, Ordering::Relaxed);
+        // Those who have connected by now are told that it is too late; beyond the budget they are cut off.
+        self.has_unaccepted = true;
+        self.accept();
         self.listener = None;
-        let index = self.index;
-        let ids: Vec<_> = self
-            .connections
-            .keys()
-            .filter_map(|key| id_of(index, key))
-            .collect();
-        for id in ids {
-            // What has come before the end still counts, and shows whether a request is under way.
+        let (peers, others): (Vec<_>, Vec<_>) = self
+            .ids()
+            .partition(|&id| self.connections[key_of(id)].session.is_open());
+        self.stop = Stop::Draining(Farewells::new(drain, peers));
+        for id in others {
+            self.end_if_idle(id);
+        }
+    }
+
+    /// Ends a connection that waits for a request or for a new socket; a request that has begun gets its answer.
+    pub(super) fn end_if_idle(&mut self, id: SessionId) {
+        // What has come before the end shows whether a request is under way.
+        self.read(id);
+        if let Some(connection) = self.connections.get_mut(key_of(id)) {
+            connection.take_no_more_requests(&self.now);
+            self.dirty.add(id, &mut connection.is_dirty);
+        }
+    }
+
+    /// Asks those to go whose time has come.
+    pub(super) fn say_farewells(&mut self) {
+        let Stop::Draining(farewells) = &mut self.stop else {
+            return;
+        };
+        let mut due = Vec::new();
+        due.extend(std::iter::from_fn(|| farewells.take_due(self.now.moment)));
+        for id in due {
+            // What has come before the end still counts.
             self.read(id);
             let reason = "server is shutting down".into();
             let what = What::Close(CloseCode::GOING_AWAY, reason);
             self.application.wishes.push(Wish { session: id, what });
+        }
+    }
+
+    /// When the drain goes on by itself.
+    pub(super) fn next_farewell(&self) -> Option<Moment> {
+        match &self.stop {
+            Stop::Draining(farewells) => Some(farewells.next_moment()),
+            _ => None,
+        }
+    }
+
+    /// The loop is over: whoever is left is cut off, and loops that have only waited for this one look up.
+    ///
+    /// # Errors
+    ///
+    /// What the system says if it cannot wake them.
+    pub(super) fn end(mut self) -> io::Result<Ended> {
+        let cut_off: Vec<_> = self.ids().collect();
+        self.now.is_draining.store(true, Ordering::Relaxed);
+        for &id in &cut_off {
             if let Some(connection) = self.connections.get_mut(key_of(id)) {
-                connection.close_if_idle();
+                connection.session.on_broken();
                 self.dirty.add(id, &mut connection.is_dirty);
             }
+        }
+        let ended = match &self.stop {
+            Stop::Draining(farewells) => {
+                let drain = farewells.drain();
+                self.tell_others(|| Letter::Drain(drain));
+                Ended::Drained
+            }
+            Stop::Not | Stop::Now => Ended::AtOnce,
+        };
+        self.settle()?;
+        self.free_finished();
+        let Outcome {
+            recipients,
+            dropped,
+        } = self.total;
+        log::info!(
+            "loop {} ends: {recipients} messages delivered, {dropped} dropped, {} connections cut off",
+            self.index,
+            cut_off.len()
+        );
+        Ok(ended)
+    }
+
+    fn ids(&self) -> impl Iterator<Item = SessionId> {
+        let keys = self.connections.keys();
+        keys.filter_map(|key| id_of(self.index, key))
+    }
+
+    fn tell_others(&mut self, letter: impl Fn() -> Letter<H, S>) {
+        for index in self.post_office.others() {
+            self.post_office.send(index, letter());
         }
     }
 }

@@ -15,7 +15,8 @@ pub(super) struct HttpReader {
     requests: RequestReader,
     answered_count: u32,
     is_head: bool,
-    is_keep_alive: bool,
+    /// Whether another request may follow the current one.
+    pub(super) is_keep_alive: bool,
     /// Whether the response to the current request follows later.
     pub(super) is_waiting: bool,
     /// What came behind the request that waits: at most what was read at once.

@@ -222,13 +222,21 @@ impl Session {
             .fail(Cause::SlowConsumer, close, now, config, outbox);
     }
 
-    /// Ends a connection that waits for a request, if it does; the server drains.
-    pub fn close_if_idle(&mut self) {
-        if let Reader::Http(http) = &self.reader
-            && http.is_idle()
-            && !self.life.is_over()
-        {
-            self.life.finish(Cause::Local);
+    /// The server drains. A connection that waits for a request ends, once its last response is written; a request that
+    /// waits for its response gets it, and is the last. An open WebSocket is ended by [`Session::close`].
+    pub fn take_no_more_requests(&mut self, outbox: &Outbox, now: Moment, config: &Config) {
+        let Reader::Http(http) = &mut self.reader else {
+            return;
+        };
+        if self.life.is_over() {
+            return;
+        }
+        http.is_keep_alive = false;
+        if http.is_idle() {
+            self.life.linger(Cause::Local, now, config);
+            if outbox.is_empty() {
+                self.life.finish(Cause::Local);
+            }
         }
     }
 
@@ -384,6 +392,11 @@ mod tests {
             fixture.written();
             fixture.told.clear();
             fixture
+        }
+
+        fn take_no_more_requests(&mut self) {
+            let (outbox, now, config) = (&self.outbox, self.now, &self.config);
+            self.session.take_no_more_requests(outbox, now, config);
         }
 
         fn feed(&mut self, bytes: &[u8]) {
@@ -741,10 +754,40 @@ mod tests {
     }
 
     #[test]
+    fn sd_01_a_request_that_is_under_way_gets_its_answer_and_is_the_last() {
+        let mut fixture = Fixture::new();
+        fixture.feed(SLOW);
+        fixture.take_no_more_requests();
+        assert!(fixture.session.is_waiting(), "it is not idle");
+        fixture.respond();
+        let response = String::from_utf8(fixture.written()).unwrap();
+        assert!(response.starts_with("HTTP/1.1 200 "), "{response}");
+        assert!(response.contains("Connection: close"), "{response}");
+        fixture.feed(SLOW);
+        assert_eq!(fixture.told, ["GET /later"]);
+    }
+
+    #[test]
+    fn sd_01_an_idle_connection_ends_behind_its_last_response() {
+        let mut fixture = Fixture::new();
+        fixture.feed(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+        fixture.take_no_more_requests();
+        assert!(!fixture.session.is_closed(), "its response is not out");
+        assert!(fixture.written().starts_with(b"HTTP/1.1 200 "));
+        let ends = fixture.session.on_flushed(fixture.now, &fixture.config);
+        assert!(ends, "it says so to the peer");
+        fixture.at(2);
+        assert!(fixture.session.is_closed());
+        let mut silent = Fixture::new();
+        silent.take_no_more_requests();
+        assert!(silent.session.is_closed());
+        assert_eq!(silent.cause(), Cause::Local);
+    }
+
+    #[test]
     fn a_response_that_does_not_come_is_503_when_the_time_is_over() {
         let mut fixture = Fixture::new();
         fixture.feed(SLOW);
-        fixture.session.close_if_idle();
         fixture.at(9);
         assert!(fixture.session.is_waiting(), "it is not idle");
         fixture.at(10);
