@@ -19,6 +19,9 @@
 //! | no usable upgrade | 405, 426, 400 | [`Handshake::accept`] |
 //! | origin not allowed | 403, 400 | [`OriginPolicy::judge`] |
 //!
+//! The client's side is short: [`SocketUrl`] says where to connect, [`Opening`] what to ask there and what the answer has
+//! to be.
+//!
 //! Not handled, on purpose: chunked bodies (411), line folding, bare line feeds, HTTP/2. Each is an error, never a
 //! guess, so that no two parties can read the same bytes differently.
 
@@ -27,19 +30,23 @@ mod error;
 mod extension;
 mod field;
 mod head;
+mod opening;
 mod origin;
 mod reader;
 mod request;
 mod response;
 mod scan;
+mod socket_url;
 mod upgrade;
 mod url;
 
 pub use error::HttpError;
 pub use extension::{Extension, ExtensionParameter};
+pub use opening::{Opening, OpeningAnswer, OpeningError};
 pub use origin::{OriginEntryError, OriginPolicy};
 pub use reader::{HttpLimits, RequestReader};
 pub use request::Request;
 pub use response::Response;
+pub use socket_url::{SocketUrl, SocketUrlError};
 pub use upgrade::Handshake;
 pub use url::WebUrl;

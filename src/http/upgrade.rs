@@ -164,7 +164,7 @@ fn is_key(key: &[u8]) -> bool {
 }
 
 /// What proves to the client that its key was read by a WebSocket server (RFC 6455 4.2.2).
-fn accept_key(key: &[u8]) -> [u8; ACCEPT_KEY_LEN] {
+pub(super) fn accept_key(key: &[u8]) -> [u8; ACCEPT_KEY_LEN] {
     let digest = Sha1::new()
         .chain_update(key)
         .chain_update(ACCEPT_GUID)

@@ -1,0 +1,397 @@
+//! The opening handshake of a WebSocket, seen from the client (RFC 6455 4.1).
+
+use std::fmt;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
+use super::SocketUrl;
+use super::field::{is_token, list_elements, list_has};
+use super::upgrade::accept_key;
+
+/// Longest head of an answer, in bytes; real ones have a few hundred.
+const HEAD_BYTES_MAX: usize = 16 << 10;
+/// Most fields of an answer.
+const FIELDS_MAX: usize = 100;
+
+/// A request to open a WebSocket, and what its answer has to say.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Opening {
+    /// Sixteen bytes in base64.
+    key: String,
+    subprotocols: Vec<String>,
+}
+
+/// What came of a request to open a WebSocket.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum OpeningAnswer {
+    /// The head of the answer is not complete.
+    Incomplete,
+    /// The WebSocket is open; what follows the first `head_len` bytes are frames.
+    Open {
+        /// Bytes of the answer.
+        head_len: usize,
+        /// The subprotocol that the server chose, if any.
+        subprotocol: Option<String>,
+    },
+    /// The server answers with something else; what follows the first `head_len` bytes is its reason.
+    Refused {
+        /// Bytes of the answer's head.
+        head_len: usize,
+        /// The status of the answer (RFC 9110 15).
+        status: u16,
+        /// Bytes of the body, if the answer says how many.
+        body_len: Option<usize>,
+    },
+}
+
+/// Why an answer does not open a WebSocket, although it may look like it (RFC 6455 4.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum OpeningError {
+    /// The answer is not HTTP/1.1.
+    NotHttp,
+    /// The head of the answer is longer than 16 KiB or has more than 100 fields.
+    HeadTooLong,
+    /// Status 101, but Upgrade or Connection do not say that it is about a WebSocket.
+    NotAnUpgrade,
+    /// Sec-WebSocket-Accept is missing or does not belong to our key: somebody answers who did not understand us.
+    WrongAcceptKey,
+    /// The server chose a subprotocol that was not offered.
+    UnofferedSubprotocol,
+    /// The server wants an extension that was not offered.
+    UnofferedExtension,
+}
+
+impl Opening {
+    /// A handshake with `nonce`, which must be random, that offers `subprotocols`, the preferred one first.
+    #[must_use]
+    pub fn new(nonce: [u8; 16], subprotocols: &[&str]) -> Self {
+        Self {
+            key: STANDARD.encode(nonce),
+            subprotocols: subprotocols.iter().map(|&name| name.into()).collect(),
+        }
+    }
+
+    /// The request in full. `fields` are header fields of the caller's own, such as Origin or Authorization.
+    ///
+    /// # Errors
+    ///
+    /// The name of the first field, or `Sec-WebSocket-Protocol`, that cannot be written: its name is no token, its value
+    /// has a control character, or a subprotocol is no token.
+    pub fn encode(&self, url: &SocketUrl, fields: &[(&str, &str)]) -> Result<Vec<u8>, String> {
+        let (target, authority, key) = (url.target(), url.authority(), &self.key);
+        let mut request = format!(
+            "GET {target} HTTP/1.1\r\nHost: {authority}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+             Sec-WebSocket-Key: {key}\r\nSec-WebSocket-Version: 13\r\n"
+        );
+        if !self.subprotocols.is_empty() {
+            const NAME: &str = "Sec-WebSocket-Protocol";
+            if !self
+                .subprotocols
+                .iter()
+                .all(|name| is_token(name.as_bytes()))
+            {
+                return Err(NAME.into());
+            }
+            request += &format!("{NAME}: {}\r\n", self.subprotocols.join(", "));
+        }
+        for (name, value) in fields {
+            if !is_token(name.as_bytes())
+                || value.contains(|char: char| char.is_control() && char != '\t')
+            {
+                return Err((*name).into());
+            }
+            request += &format!("{name}: {value}\r\n");
+        }
+        request += "\r\n";
+        Ok(request.into_bytes())
+    }
+
+    /// Judges what the server has answered so far.
+    ///
+    /// # Errors
+    ///
+    /// The answer cannot be trusted to open a WebSocket, and the connection has to be dropped.
+    pub fn judge(&self, answer: &[u8]) -> Result<OpeningAnswer, OpeningError> {
+        let mut fields = [httparse::EMPTY_HEADER; FIELDS_MAX];
+        let mut response = httparse::Response::new(&mut fields);
+        let head_len = match response.parse(answer) {
+            Ok(httparse::Status::Complete(head_len)) if head_len <= HEAD_BYTES_MAX => head_len,
+            Ok(httparse::Status::Partial) if answer.len() < HEAD_BYTES_MAX => {
+                return Ok(OpeningAnswer::Incomplete);
+            }
+            Ok(_) | Err(httparse::Error::TooManyHeaders) => return Err(OpeningError::HeadTooLong),
+            Err(_) => return Err(OpeningError::NotHttp),
+        };
+        let status = response.code.unwrap_or_default();
+        let head = AnswerHead(response.headers);
+        if status != 101 {
+            return Ok(OpeningAnswer::Refused {
+                head_len,
+                status,
+                body_len: head.body_len(),
+            });
+        }
+        if response.version != Some(1) {
+            return Err(OpeningError::NotHttp);
+        }
+        let subprotocol = self.judge_upgrade(&head)?;
+        Ok(OpeningAnswer::Open {
+            head_len,
+            subprotocol,
+        })
+    }
+
+    /// Checks everything that status 101 has to come with; returns the subprotocol.
+    fn judge_upgrade(&self, head: &AnswerHead<'_, '_>) -> Result<Option<String>, OpeningError> {
+        if !list_has(head.values("upgrade"), "websocket")
+            || !list_has(head.values("connection"), "upgrade")
+        {
+            return Err(OpeningError::NotAnUpgrade);
+        }
+        let expected = accept_key(self.key.as_bytes());
+        if head.only("sec-websocket-accept") != Some(&expected) {
+            return Err(OpeningError::WrongAcceptKey);
+        }
+        if list_elements(head.values("sec-websocket-extensions"))
+            .next()
+            .is_some()
+        {
+            return Err(OpeningError::UnofferedExtension);
+        }
+        if head.values("sec-websocket-protocol").next().is_none() {
+            return Ok(None);
+        }
+        let chosen = head.only("sec-websocket-protocol");
+        let offered = self
+            .subprotocols
+            .iter()
+            .find(|name| Some(name.as_bytes()) == chosen);
+        offered
+            .cloned()
+            .map(Some)
+            .ok_or(OpeningError::UnofferedSubprotocol)
+    }
+}
+
+/// The fields of an answer.
+struct AnswerHead<'h, 'b>(&'h [httparse::Header<'b>]);
+
+impl<'b> AnswerHead<'_, 'b> {
+    /// The values of all fields of that name, which is in lower case.
+    fn values(&self, name: &str) -> impl Iterator<Item = &'b [u8]> {
+        self.0
+            .iter()
+            .filter(move |field| field.name.eq_ignore_ascii_case(name))
+            .map(|field| field.value.trim_ascii())
+    }
+
+    /// The value of the only field of that name; `None` if there is none or more than one.
+    fn only(&self, name: &str) -> Option<&'b [u8]> {
+        let mut values = self.values(name);
+        values.next().filter(|_| values.next().is_none())
+    }
+
+    fn body_len(&self) -> Option<usize> {
+        str::from_utf8(self.only("content-length")?)
+            .ok()?
+            .parse()
+            .ok()
+    }
+}
+
+/// Without the key, which is nobody's business.
+impl fmt::Debug for Opening {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Opening")
+            .field("subprotocols", &self.subprotocols)
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Display for OpeningError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NotHttp => "the server does not speak HTTP/1.1",
+            Self::HeadTooLong => "the head of the server's answer is too long",
+            Self::NotAnUpgrade => "the server's answer is not about a WebSocket",
+            Self::WrongAcceptKey => "the server's answer does not belong to our request",
+            Self::UnofferedSubprotocol => "the server chose a subprotocol that was not offered",
+            Self::UnofferedExtension => "the server wants an extension that was not offered",
+        })
+    }
+}
+
+impl std::error::Error for OpeningError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The key of the example in RFC 6455 1.3, and the answer to it.
+    const NONCE: [u8; 16] = *b"the sample nonce";
+    const ACCEPT: &str = "Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n";
+    const UPGRADE: &str =
+        "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n";
+
+    fn opening() -> Opening {
+        Opening::new(NONCE, &["a", "b"])
+    }
+
+    fn judge(lines: &[&str]) -> Result<OpeningAnswer, OpeningError> {
+        opening().judge(format!("{}\r\n", lines.concat()).as_bytes())
+    }
+
+    #[test]
+    fn the_request_is_that_of_the_rfc() {
+        let url = SocketUrl::parse("ws://server.example.com:81/chat?a=b").unwrap();
+        let request = opening()
+            .encode(&url, &[("Origin", "http://example.com")])
+            .unwrap();
+        assert_eq!(
+            String::from_utf8(request).unwrap(),
+            "GET /chat?a=b HTTP/1.1\r\nHost: server.example.com:81\r\nUpgrade: websocket\r\n\
+             Connection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
+             Sec-WebSocket-Version: 13\r\nSec-WebSocket-Protocol: a, b\r\nOrigin: http://example.com\r\n\r\n"
+        );
+    }
+
+    #[test]
+    fn a_field_cannot_smuggle_another_one_in() {
+        let url = SocketUrl::parse("ws://a").unwrap();
+        for (name, value) in [("X", "a\r\nY: b"), ("X:", "a"), ("", "a"), ("X", "a\0")] {
+            assert_eq!(opening().encode(&url, &[(name, value)]), Err(name.into()));
+        }
+        let refused = Opening::new(NONCE, &["a b"]).encode(&url, &[]);
+        assert_eq!(refused, Err("Sec-WebSocket-Protocol".into()));
+    }
+
+    #[test]
+    fn the_right_answer_opens_whatever_its_capitals_and_wherever_it_is_cut() {
+        let answer = format!("{UPGRADE}{ACCEPT}sec-websocket-protocol: b\r\n\r\nframes");
+        let head_len = answer.len() - "frames".len();
+        let open = OpeningAnswer::Open {
+            head_len,
+            subprotocol: Some("b".into()),
+        };
+        for cut in 0..head_len {
+            assert_eq!(
+                opening().judge(&answer.as_bytes()[..cut]),
+                Ok(OpeningAnswer::Incomplete),
+                "{cut}"
+            );
+        }
+        assert_eq!(opening().judge(answer.as_bytes()), Ok(open));
+        let shouted = judge(&[
+            "HTTP/1.1 101 \r\nUPGRADE: WebSocket\r\nCONNECTION: keep-alive, upgrade\r\n",
+            ACCEPT,
+        ]);
+        assert!(
+            matches!(
+                shouted,
+                Ok(OpeningAnswer::Open {
+                    subprotocol: None,
+                    ..
+                })
+            ),
+            "{shouted:?}"
+        );
+    }
+
+    #[test]
+    fn an_answer_that_cannot_be_trusted_is_an_error() {
+        for (lines, error) in [
+            (["SSH-2.0-x\r\n", ""].as_slice(), OpeningError::NotHttp),
+            (
+                &[
+                    "HTTP/1.0 101 x\r\nUpgrade: websocket\r\nConnection: upgrade\r\n",
+                    ACCEPT,
+                ],
+                OpeningError::NotHttp,
+            ),
+            (
+                &["HTTP/1.1 101 x\r\nConnection: upgrade\r\n", ACCEPT],
+                OpeningError::NotAnUpgrade,
+            ),
+            (
+                &["HTTP/1.1 101 x\r\nUpgrade: websocket\r\n", ACCEPT],
+                OpeningError::NotAnUpgrade,
+            ),
+            (
+                &[
+                    "HTTP/1.1 101 x\r\nUpgrade: h2c\r\nConnection: upgrade\r\n",
+                    ACCEPT,
+                ],
+                OpeningError::NotAnUpgrade,
+            ),
+            (&[UPGRADE], OpeningError::WrongAcceptKey),
+            (&[UPGRADE, ACCEPT, ACCEPT], OpeningError::WrongAcceptKey),
+            (
+                &[
+                    UPGRADE,
+                    "Sec-WebSocket-Accept: S3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n",
+                ],
+                OpeningError::WrongAcceptKey,
+            ),
+            (
+                &[UPGRADE, ACCEPT, "Sec-WebSocket-Protocol: c\r\n"],
+                OpeningError::UnofferedSubprotocol,
+            ),
+            (
+                &[UPGRADE, ACCEPT, "Sec-WebSocket-Protocol: a, b\r\n"],
+                OpeningError::UnofferedSubprotocol,
+            ),
+            (
+                &[
+                    UPGRADE,
+                    ACCEPT,
+                    "Sec-WebSocket-Protocol: a\r\nSec-WebSocket-Protocol: a\r\n",
+                ],
+                OpeningError::UnofferedSubprotocol,
+            ),
+            (
+                &[
+                    UPGRADE,
+                    ACCEPT,
+                    "Sec-WebSocket-Extensions: permessage-deflate\r\n",
+                ],
+                OpeningError::UnofferedExtension,
+            ),
+        ] {
+            assert_eq!(judge(lines), Err(error), "{lines:?}");
+        }
+    }
+
+    #[test]
+    fn a_head_that_does_not_end_is_given_up_on() {
+        let field = format!("X: {}\r\n", "a".repeat(HEAD_BYTES_MAX));
+        assert_eq!(judge(&[UPGRADE, &field]), Err(OpeningError::HeadTooLong));
+        assert_eq!(
+            judge(&[UPGRADE, &"X: a\r\n".repeat(FIELDS_MAX)]),
+            Err(OpeningError::HeadTooLong)
+        );
+        let endless = format!("{UPGRADE}{field}");
+        assert_eq!(
+            opening().judge(endless.as_bytes()),
+            Err(OpeningError::HeadTooLong)
+        );
+    }
+
+    #[test]
+    fn a_refusal_says_its_status_and_how_long_its_reason_is() {
+        let head = "HTTP/1.1 401 Unauthorized\r\nContent-Length: 5\r\n\r\n";
+        let answer = [head, "sorry"].concat();
+        let refused = OpeningAnswer::Refused {
+            head_len: head.len(),
+            status: 401,
+            body_len: Some(5),
+        };
+        assert_eq!(opening().judge(answer.as_bytes()), Ok(refused));
+        let OpeningAnswer::Refused { body_len, .. } = judge(&["HTTP/1.0 302 Found\r\n"]).unwrap()
+        else {
+            panic!("it does not open")
+        };
+        assert_eq!(body_len, None);
+    }
+}
