@@ -21,6 +21,7 @@
 //! | [`handler`] | what an application is told, and what it may ask for |
 //! | [`endpoints`] | the applications; the only place that knows paths |
 //! | [`server`] | sockets, threads, the clock and mio |
+//! | [`client`] | the other end: a blocking client over the same protocol |
 //!
 //! # How a message travels
 //!
@@ -90,6 +91,7 @@
 #![forbid(unsafe_code)]
 #![cfg_attr(not(test), warn(clippy::unwrap_used, clippy::print_stdout))]
 
+pub mod client;
 pub mod clock;
 pub mod config;
 pub mod delivery;

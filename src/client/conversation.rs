@@ -1,0 +1,213 @@
+//! One WebSocket of a client behind the opening handshake: a state machine without a socket and without a clock.
+//!
+//! | Stage | What happens | What comes of it |
+//! |---|---|---|
+//! | `Open` | a message, a pong | an [`Event`] |
+//! | `Open` | a ping | a pong is queued |
+//! | `Open` | a Close frame | the same code is queued: `Over` |
+//! | `Open` | a violation of the protocol | a Close frame with its code is queued: `Over`, and an error |
+//! | `Open` | we close | a Close frame is queued: `Closing` |
+//! | `Closing` | messages | still events: the server may have sent them before it knew |
+//! | `Closing` | a Close frame | `Over` |
+//! | `Over` | anything | discarded |
+
+use std::fmt;
+
+use super::mask_keys::MaskKeys;
+use crate::proto::{
+    CloseCode, CloseFrame, Incoming, Message, MessageLimits, MessageReader, OpCode, ProtocolError,
+    Role, encode_masked_frame,
+};
+
+/// Most bytes of memory that stay for the next frames when everything is written.
+const KEPT_CAPACITY_MAX: usize = 64 << 10;
+
+/// What comes from a server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Event {
+    /// A text message.
+    Text(String),
+    /// A binary message.
+    Binary(Vec<u8>),
+    /// The answer to a ping of the application, with its payload.
+    Pong(Vec<u8>),
+    /// The WebSocket has ended, and nothing comes after this.
+    Closed(Ending),
+}
+
+/// What the server said at the end.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Ending {
+    /// The code of its Close frame; `None` if that had none.
+    pub code: Option<CloseCode>,
+    /// The reason in its Close frame; often empty.
+    pub reason: String,
+}
+
+/// The protocol of one connection: bytes of the server in, events out; messages in, bytes for the server out.
+#[derive(Debug)]
+pub(super) struct Conversation {
+    reader: MessageReader,
+    limits: MessageLimits,
+    keys: MaskKeys,
+    stage: Stage,
+    /// Masked frames, of which the first `written` bytes are gone.
+    outgoing: Vec<u8>,
+    written: usize,
+}
+
+/// Where the conversation is; see the table of the module.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Stage {
+    Open,
+    Closing,
+    Over,
+}
+
+impl Conversation {
+    /// A WebSocket that has just been opened.
+    pub(super) fn new(limits: MessageLimits) -> Self {
+        Self {
+            reader: MessageReader::new(Role::Client),
+            limits,
+            keys: MaskKeys::new(),
+            stage: Stage::Open,
+            outgoing: Vec::new(),
+            written: 0,
+        }
+    }
+
+    /// Takes bytes from the front of `input` up to the next event; `None` when all of it is used up.
+    ///
+    /// # Errors
+    ///
+    /// The server broke the protocol. The Close frame that says so is queued, and nothing that comes later counts.
+    pub(super) fn next_event(
+        &mut self,
+        input: &mut &mut [u8],
+    ) -> Result<Option<Event>, ProtocolError> {
+        while self.stage != Stage::Over {
+            let incoming = match self.reader.next(input, &self.limits) {
+                Ok(None) => return Ok(None),
+                Ok(Some(incoming)) => incoming,
+                Err(error) => {
+                    self.fail(error);
+                    return Err(error);
+                }
+            };
+            match incoming {
+                Incoming::Message(Message::Text(text)) => {
+                    return Ok(Some(Event::Text(text.into())));
+                }
+                Incoming::Message(Message::Binary(bytes)) => {
+                    return Ok(Some(Event::Binary(bytes.into())));
+                }
+                Incoming::Pong(payload) => return Ok(Some(Event::Pong(payload.into()))),
+                Incoming::Ping(payload) => {
+                    if self.stage == Stage::Open {
+                        encode_masked_frame(
+                            &mut self.outgoing,
+                            OpCode::Pong,
+                            &[payload],
+                            self.keys.next_key(),
+                        );
+                    }
+                }
+                Incoming::Close(close) => {
+                    let ending = Ending {
+                        code: close.map(|close| close.code),
+                        reason: close.map_or_else(String::new, |close| close.reason.into()),
+                    };
+                    self.end(ending.code, "");
+                    return Ok(Some(Event::Closed(ending)));
+                }
+            }
+        }
+        *input = &mut [];
+        Ok(None)
+    }
+
+    /// Queues a frame; discards it if the WebSocket is being closed. Payloads of control frames have at most 125 bytes.
+    pub(super) fn send(&mut self, opcode: OpCode, payload: &[u8]) {
+        if self.stage == Stage::Open {
+            self.push(opcode, &[payload]);
+        }
+    }
+
+    /// Queues our Close frame if none was; a reason of more than 123 bytes is cut.
+    pub(super) fn close(&mut self, code: CloseCode, reason: &str) {
+        if self.stage == Stage::Open {
+            self.push_close(Some(code), reason);
+            self.stage = Stage::Closing;
+        }
+    }
+
+    /// The first `len` unsent bytes were written.
+    pub(super) fn on_written(&mut self, len: usize) {
+        self.written += len;
+        if self.written == self.outgoing.len() {
+            self.written = 0;
+            self.outgoing.clear();
+            // An idle client keeps no memory of a burst.
+            self.outgoing.shrink_to(KEPT_CAPACITY_MAX);
+        }
+    }
+
+    /// Bytes that wait to be written.
+    pub(super) fn unsent(&self) -> &[u8] {
+        &self.outgoing[self.written..]
+    }
+
+    /// Whether messages can be sent.
+    pub(super) fn is_open(&self) -> bool {
+        self.stage == Stage::Open
+    }
+
+    /// Whether nothing that comes counts any more.
+    pub(super) fn is_over(&self) -> bool {
+        self.stage == Stage::Over
+    }
+
+    fn fail(&mut self, error: ProtocolError) {
+        self.end(Some(error.close_code()), &error.to_string());
+    }
+
+    /// Queues our Close frame if none was, and ends.
+    fn end(&mut self, code: Option<CloseCode>, reason: &str) {
+        if self.stage == Stage::Open {
+            self.push_close(code, reason);
+        }
+        self.stage = Stage::Over;
+    }
+
+    fn push_close(&mut self, code: Option<CloseCode>, reason: &str) {
+        match code {
+            None => self.push(OpCode::Close, &[]),
+            Some(code) => {
+                let reason = &reason[..reason.floor_char_boundary(CloseFrame::REASON_LEN_MAX)];
+                self.push(
+                    OpCode::Close,
+                    &[&code.get().to_be_bytes(), reason.as_bytes()],
+                );
+            }
+        }
+    }
+
+    fn push(&mut self, opcode: OpCode, parts: &[&[u8]]) {
+        encode_masked_frame(&mut self.outgoing, opcode, parts, self.keys.next_key());
+    }
+}
+
+impl fmt::Display for Ending {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.code {
+            None => f.write_str("no code"),
+            Some(code) if self.reason.is_empty() => write!(f, "{}", code.get()),
+            Some(code) => write!(f, "{} {}", code.get(), self.reason.escape_debug()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

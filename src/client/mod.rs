@@ -1,0 +1,86 @@
+//! A blocking WebSocket client over the same protocol code as the server.
+//!
+//! [`WebSocket`] is one connection: dial it, send, and ask for what comes. It is used by one thread; other threads send
+//! through a [`Sender`] of it.
+//!
+//! ```no_run
+//! use switchboard::client::{ClientConfig, ClientError, Event, WebSocket};
+//! use switchboard::proto::CloseCode;
+//!
+//! # fn main() -> Result<(), ClientError> {
+//! let mut socket = WebSocket::dial("ws://127.0.0.1:8080/echo", &ClientConfig::default())?;
+//! socket.send_text("hello")?;
+//! // Whoever hears Ctrl+C, or reads lines from a terminal, does it from another thread.
+//! let sender = socket.sender();
+//! std::thread::spawn(move || sender.close(CloseCode::NORMAL, "bye"));
+//! while let Some(event) = socket.next_event(None)? {
+//!     match event {
+//!         Event::Text(text) => println!("{text}"),
+//!         Event::Closed(ending) => println!("closed: {ending}"),
+//!         _ => {}
+//!     }
+//! }
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! | Module | What it is |
+//! |---|---|
+//! | `conversation` | one connection behind the handshake: a state machine without a socket |
+//! | `mask_keys` | unpredictable keys, drawn in advance |
+//! | `dial` | connecting and the opening handshake, within one deadline |
+//! | `web_socket` | the one place where socket, clock and conversation meet |
+
+mod conversation;
+mod dial;
+mod error;
+mod mask_keys;
+mod web_socket;
+
+use std::time::Duration;
+
+pub use self::conversation::{Ending, Event};
+pub use self::error::ClientError;
+pub use self::web_socket::{Sender, WebSocket};
+use crate::proto::MessageLimits;
+
+/// How a client connects, and how patient it is.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct ClientConfig {
+    /// From the first packet to the last byte of the server's answer. The look-up of a name comes before it and takes as
+    /// long as the system lets it. Default: 10 s.
+    pub dial_timeout: Duration,
+    /// How long the server may say nothing before it is pinged. Default: 25 s.
+    pub ping_interval: Duration,
+    /// For a sign of life after a ping, before the server counts as lost. Default: 10 s.
+    pub ping_timeout: Duration,
+    /// How long the server may take nothing of what waits to be sent. Default: 10 s.
+    pub write_timeout: Duration,
+    /// For the server's Close frame after ours, and for its end of the stream after both. Default: 5 s.
+    pub close_timeout: Duration,
+    /// What the server may send. Default: messages of up to 16 MiB in up to 131,072 frames.
+    pub message: MessageLimits,
+    /// Subprotocols to offer, the preferred one first. Default: none.
+    pub subprotocols: Vec<String>,
+    /// Header fields of the request besides those of the handshake, such as Origin. Default: none.
+    pub fields: Vec<(String, String)>,
+}
+
+impl Default for ClientConfig {
+    fn default() -> Self {
+        Self {
+            dial_timeout: Duration::from_secs(10),
+            ping_interval: Duration::from_secs(25),
+            ping_timeout: Duration::from_secs(10),
+            write_timeout: Duration::from_secs(10),
+            close_timeout: Duration::from_secs(5),
+            message: MessageLimits {
+                message_bytes_max: 16 << 20,
+                fragments_max: 131_072,
+            },
+            subprotocols: Vec::new(),
+            fields: Vec::new(),
+        }
+    }
+}

@@ -1,0 +1,498 @@
+//! One WebSocket to a server: the one place where socket, clock and conversation meet.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::io::{self, Read, Write};
+use std::net::Shutdown;
+use std::sync::Arc;
+use std::sync::mpsc::{self, Receiver};
+use std::time::{Duration, Instant};
+
+use mio::net::TcpStream;
+use mio::{Events, Interest, Poll, Token, Waker};
+
+use super::conversation::Conversation;
+use super::dial::{Dialed, dial};
+use super::{ClientConfig, ClientError, Event};
+use crate::http::SocketUrl;
+use crate::proto::{CloseCode, OpCode};
+
+/// Bytes read from the socket at once.
+const READ_BUFFER_BYTES: usize = 64 << 10;
+/// A sender waits while more bytes than this wait to be written.
+const UNSENT_BYTES_MAX: usize = 1 << 20;
+/// Nothing more is read while events of this size wait to be taken.
+const QUEUED_BYTES_MAX: usize = 16 << 20;
+/// Longest payload of a ping (RFC 6455 5.5).
+const PING_BYTES_MAX: usize = 125;
+
+const SOCKET: Token = Token(0);
+const WAKER: Token = Token(1);
+
+/// A WebSocket that this side has opened; blocks the thread that uses it, and no longer than the timeouts of its
+/// [`ClientConfig`] say.
+pub struct WebSocket {
+    poll: Poll,
+    readiness: Events,
+    stream: TcpStream,
+    is_readable: bool,
+    is_writable: bool,
+    buffer: Box<[u8]>,
+    conversation: Conversation,
+    subprotocol: Option<String>,
+    /// Events that were read while something was sent.
+    queue: VecDeque<Event>,
+    queued_len: usize,
+    orders: Receiver<Order>,
+    sender: Sender,
+    patience: Patience,
+    /// Whether the end was told, as an event or as an error.
+    is_told: bool,
+}
+
+/// Sends from any thread through the [`WebSocket`] that it belongs to; cheap to clone.
+///
+/// What is sent is taken over by the thread that waits in [`WebSocket::next_event`], without a limit.
+#[derive(Clone)]
+pub struct Sender {
+    orders: mpsc::Sender<Order>,
+    waker: Arc<Waker>,
+}
+
+/// What another thread wants to be sent.
+enum Order {
+    Send(OpCode, Vec<u8>),
+    Close(CloseCode, String),
+}
+
+/// The deadlines of a connection.
+#[derive(Debug)]
+struct Patience {
+    ping_interval: Duration,
+    ping_timeout: Duration,
+    write_timeout: Duration,
+    close_timeout: Duration,
+    /// When the server last sent anything.
+    heard_at: Instant,
+    /// Whether it was pinged since.
+    is_pinged: bool,
+    /// Since when it takes nothing although something waits.
+    stalled_since: Option<Instant>,
+    /// When the end has to be over.
+    end_by: Option<Instant>,
+}
+
+impl WebSocket {
+    /// Opens a WebSocket at `url`.
+    ///
+    /// # Errors
+    ///
+    /// `url` or `config` cannot be used, the server cannot be reached, or it does not open a WebSocket.
+    pub fn dial(url: &str, config: &ClientConfig) -> Result<Self, ClientError> {
+        let url = SocketUrl::parse(url).map_err(ClientError::Url)?;
+        Self::dial_url(&url, config)
+    }
+
+    /// The same for a URL that was parsed already.
+    ///
+    /// # Errors
+    ///
+    /// As [`WebSocket::dial`].
+    pub fn dial_url(url: &SocketUrl, config: &ClientConfig) -> Result<Self, ClientError> {
+        let Dialed {
+            stream,
+            subprotocol,
+            mut input,
+        } = dial(url, config)?;
+        stream.set_nonblocking(true)?;
+        let mut stream = TcpStream::from_std(stream);
+        let poll = Poll::new()?;
+        poll.registry()
+            .register(&mut stream, SOCKET, Interest::READABLE | Interest::WRITABLE)?;
+        let waker = Arc::new(Waker::new(poll.registry(), WAKER)?);
+        let (sender, orders) = mpsc::channel();
+        let mut socket = Self {
+            poll,
+            readiness: Events::with_capacity(4),
+            stream,
+            is_readable: true,
+            is_writable: true,
+            buffer: vec![0; READ_BUFFER_BYTES].into_boxed_slice(),
+            conversation: Conversation::new(config.message),
+            subprotocol,
+            queue: VecDeque::new(),
+            queued_len: 0,
+            orders,
+            sender: Sender {
+                orders: sender,
+                waker,
+            },
+            patience: Patience::new(config, Instant::now()),
+            is_told: false,
+        };
+        socket.converse(&mut input)?;
+        Ok(socket)
+    }
+
+    /// Sends a text message; waits while much of what was sent before is not written yet.
+    ///
+    /// # Errors
+    ///
+    /// The WebSocket is closed or lost.
+    pub fn send_text(&mut self, text: &str) -> Result<(), ClientError> {
+        self.send(OpCode::Text, text.as_bytes())
+    }
+
+    /// Sends a binary message; waits as [`WebSocket::send_text`] does.
+    ///
+    /// # Errors
+    ///
+    /// The WebSocket is closed or lost.
+    pub fn send_binary(&mut self, bytes: &[u8]) -> Result<(), ClientError> {
+        self.send(OpCode::Binary, bytes)
+    }
+
+    /// Sends a ping; the answer is an [`Event::Pong`] with the same payload.
+    ///
+    /// # Errors
+    ///
+    /// The payload has more than 125 bytes; or the WebSocket is closed or lost.
+    pub fn ping(&mut self, payload: &[u8]) -> Result<(), ClientError> {
+        if payload.len() > PING_BYTES_MAX {
+            return Err(ClientError::PingTooLong);
+        }
+        self.send(OpCode::Ping, payload)
+    }
+
+    /// Begins to close the WebSocket, after what was sent; go on with [`WebSocket::next_event`] until it is closed. Does
+    /// nothing if it is being closed already.
+    ///
+    /// # Errors
+    ///
+    /// The WebSocket is lost.
+    pub fn close(&mut self, code: CloseCode, reason: &str) -> Result<(), ClientError> {
+        self.conversation.close(code, reason);
+        self.step()
+    }
+
+    /// The next thing that comes from the server; `None` if nothing does within `timeout`, and without one only when the
+    /// WebSocket has ended and that was told.
+    ///
+    /// Anything that other threads want to be sent is sent meanwhile, pings are answered, and a server that says nothing
+    /// for too long is pinged.
+    ///
+    /// # Errors
+    ///
+    /// The WebSocket is lost, or the server broke the protocol; told once, after all events before it.
+    pub fn next_event(&mut self, timeout: Option<Duration>) -> Result<Option<Event>, ClientError> {
+        let until = timeout.map(|timeout| Instant::now() + timeout);
+        loop {
+            if let Some(event) = self.queue.pop_front() {
+                self.queued_len -= event.len();
+                if matches!(event, Event::Closed(_)) {
+                    self.is_told = true;
+                    self.wind_down();
+                }
+                return Ok(Some(event));
+            }
+            if self.is_told {
+                return Ok(None);
+            }
+            self.step()?;
+            if self.queue.is_empty() {
+                if until.is_some_and(|until| until <= Instant::now()) {
+                    return Ok(None);
+                }
+                self.wait(until.into_iter().chain(self.patience.deadline()).min())?;
+            }
+        }
+    }
+
+    /// A handle with which other threads send.
+    #[must_use]
+    pub fn sender(&self) -> Sender {
+        self.sender.clone()
+    }
+
+    /// The subprotocol that the server chose, if any.
+    #[must_use]
+    pub fn subprotocol(&self) -> Option<&str> {
+        self.subprotocol.as_deref()
+    }
+
+    fn send(&mut self, opcode: OpCode, payload: &[u8]) -> Result<(), ClientError> {
+        if !self.conversation.is_open() {
+            return Err(ClientError::Closed);
+        }
+        self.conversation.send(opcode, payload);
+        self.step()?;
+        while self.conversation.unsent().len() > UNSENT_BYTES_MAX {
+            self.wait(self.patience.deadline())?;
+            self.step()?;
+        }
+        Ok(())
+    }
+
+    /// Does whatever can be done without waiting. An error is the end, and told by whoever calls.
+    fn step(&mut self) -> Result<(), ClientError> {
+        self.try_step().inspect_err(|_| self.is_told = true)
+    }
+
+    fn try_step(&mut self) -> Result<(), ClientError> {
+        while let Ok(order) = self.orders.try_recv() {
+            match order {
+                Order::Send(opcode, payload) => self.conversation.send(opcode, &payload),
+                Order::Close(code, reason) => self.conversation.close(code, &reason),
+            }
+        }
+        let now = Instant::now();
+        if self.patience.wants_ping(now) && self.conversation.is_open() {
+            self.conversation.send(OpCode::Ping, &[]);
+        }
+        self.write(now)?;
+        self.read()?;
+        if self.conversation.is_over() {
+            return Ok(());
+        }
+        if !self.conversation.is_open() {
+            self.patience.end_soon(now);
+        }
+        self.patience.judge(now)
+    }
+
+    /// Sleeps until the socket is ready, another thread wants something, or the deadline.
+    fn wait(&mut self, deadline: Option<Instant>) -> Result<(), ClientError> {
+        let timeout = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+        match self.poll.poll(&mut self.readiness, timeout) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => return Ok(()),
+            polled => polled?,
+        }
+        for event in &self.readiness {
+            if event.token() == SOCKET {
+                self.is_readable |=
+                    event.is_readable() || event.is_read_closed() || event.is_error();
+                self.is_writable |= event.is_writable() || event.is_error();
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes until everything is gone or the socket takes no more.
+    fn write(&mut self, now: Instant) -> Result<(), ClientError> {
+        while self.is_writable && !self.conversation.unsent().is_empty() {
+            match self.stream.write(self.conversation.unsent()) {
+                Ok(len) => {
+                    self.conversation.on_written(len);
+                    self.patience.stalled_since = None;
+                }
+                Err(error) => match error.kind() {
+                    io::ErrorKind::WouldBlock => {
+                        self.is_writable = false;
+                        self.patience.stalled_since.get_or_insert(now);
+                    }
+                    io::ErrorKind::Interrupted => {}
+                    // The server may have said why before it went: what it said is still to be read.
+                    _ if self.is_readable => return Ok(()),
+                    _ => return Err(lost_or(error)),
+                },
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads until there is nothing more, or enough waits to be taken.
+    fn read(&mut self) -> Result<(), ClientError> {
+        while self.is_readable && self.queued_len < QUEUED_BYTES_MAX && !self.conversation.is_over()
+        {
+            match self.stream.read(&mut self.buffer) {
+                Ok(0) => return Err(ClientError::Lost),
+                Ok(len) => {
+                    self.patience.on_heard(Instant::now());
+                    let mut buffer = std::mem::take(&mut self.buffer);
+                    let conversed = self.converse(&mut buffer[..len]);
+                    self.buffer = buffer;
+                    conversed?;
+                }
+                Err(error) => match error.kind() {
+                    io::ErrorKind::WouldBlock => self.is_readable = false,
+                    io::ErrorKind::Interrupted => {}
+                    _ => return Err(lost_or(error)),
+                },
+            }
+        }
+        Ok(())
+    }
+
+    /// Has the conversation make sense of `input`.
+    fn converse(&mut self, mut input: &mut [u8]) -> Result<(), ClientError> {
+        loop {
+            match self.conversation.next_event(&mut input) {
+                Ok(None) => return Ok(()),
+                Ok(Some(event)) => {
+                    self.queued_len += event.len();
+                    self.queue.push_back(event);
+                }
+                Err(error) => {
+                    self.wind_down();
+                    return Err(ClientError::Protocol(error));
+                }
+            }
+        }
+    }
+
+    /// Says what is left to say, and waits for the server to end the stream, which is its part (RFC 6455 7.1.1).
+    fn wind_down(&mut self) {
+        let deadline = Instant::now() + self.patience.close_timeout;
+        while Instant::now() < deadline {
+            if self.write(Instant::now()).is_err() {
+                return;
+            }
+            if self.conversation.unsent().is_empty() {
+                // A server that is gone already does not mind.
+                let _ = self.stream.shutdown(Shutdown::Write);
+            }
+            match self.stream.read(&mut self.buffer) {
+                Ok(0) => return,
+                Ok(_) => continue,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.is_readable = false,
+                Err(_) => return,
+            }
+            if self.wait(Some(deadline)).is_err() {
+                return;
+            }
+        }
+    }
+}
+
+impl Sender {
+    /// Has a text message sent.
+    ///
+    /// # Errors
+    ///
+    /// [`ClientError::Closed`] if the [`WebSocket`] is gone. One that is just being closed sends nothing and does not say
+    /// so here.
+    pub fn send_text(&self, text: impl Into<String>) -> Result<(), ClientError> {
+        self.order(Order::Send(OpCode::Text, text.into().into_bytes()))
+    }
+
+    /// Has a binary message sent.
+    ///
+    /// # Errors
+    ///
+    /// As [`Sender::send_text`].
+    pub fn send_binary(&self, bytes: impl Into<Vec<u8>>) -> Result<(), ClientError> {
+        self.order(Order::Send(OpCode::Binary, bytes.into()))
+    }
+
+    /// Has the WebSocket closed, after what was sent.
+    ///
+    /// # Errors
+    ///
+    /// [`ClientError::Closed`] if it is gone already.
+    pub fn close(&self, code: CloseCode, reason: impl Into<String>) -> Result<(), ClientError> {
+        self.order(Order::Close(code, reason.into()))
+    }
+
+    fn order(&self, order: Order) -> Result<(), ClientError> {
+        self.orders.send(order).map_err(|_| ClientError::Closed)?;
+        Ok(self.waker.wake()?)
+    }
+}
+
+impl Patience {
+    fn new(config: &ClientConfig, now: Instant) -> Self {
+        Self {
+            ping_interval: config.ping_interval,
+            ping_timeout: config.ping_timeout,
+            write_timeout: config.write_timeout,
+            close_timeout: config.close_timeout,
+            heard_at: now,
+            is_pinged: false,
+            stalled_since: None,
+            end_by: None,
+        }
+    }
+
+    fn on_heard(&mut self, now: Instant) {
+        self.heard_at = now;
+        self.is_pinged = false;
+    }
+
+    /// Whether a ping is due; says so once.
+    fn wants_ping(&mut self, now: Instant) -> bool {
+        !self.is_pinged && {
+            self.is_pinged = now >= self.heard_at + self.ping_interval;
+            self.is_pinged
+        }
+    }
+
+    /// We have said that it is over.
+    fn end_soon(&mut self, now: Instant) {
+        self.end_by.get_or_insert(now + self.close_timeout);
+    }
+
+    /// Whether the server took too long for something.
+    fn judge(&self, now: Instant) -> Result<(), ClientError> {
+        let is_over = |deadline: Option<Instant>| deadline.is_some_and(|deadline| deadline <= now);
+        if is_over(self.stalled_since.map(|since| since + self.write_timeout)) {
+            Err(ClientError::Stalled)
+        } else if is_over(self.end_by) || is_over(self.silent_at()) {
+            Err(ClientError::Silent)
+        } else {
+            Ok(())
+        }
+    }
+
+    /// When the server counts as lost, if it was pinged.
+    fn silent_at(&self) -> Option<Instant> {
+        self.is_pinged
+            .then(|| self.heard_at + self.ping_interval + self.ping_timeout)
+    }
+
+    /// When something is due.
+    fn deadline(&self) -> Option<Instant> {
+        let ping = (!self.is_pinged).then(|| self.heard_at + self.ping_interval);
+        let stalled = self.stalled_since.map(|since| since + self.write_timeout);
+        [ping, self.silent_at(), stalled, self.end_by]
+            .into_iter()
+            .flatten()
+            .min()
+    }
+}
+
+impl Event {
+    /// Bytes of its payload.
+    fn len(&self) -> usize {
+        match self {
+            Self::Text(text) => text.len(),
+            Self::Binary(bytes) | Self::Pong(bytes) => bytes.len(),
+            Self::Closed(_) => 0,
+        }
+    }
+}
+
+/// What became of the stream.
+fn lost_or(error: io::Error) -> ClientError {
+    match error.kind() {
+        io::ErrorKind::ConnectionReset
+        | io::ErrorKind::BrokenPipe
+        | io::ErrorKind::ConnectionAborted => ClientError::Lost,
+        _ => ClientError::Io(error),
+    }
+}
+
+impl fmt::Debug for WebSocket {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WebSocket")
+            .field("conversation", &self.conversation)
+            .field("subprotocol", &self.subprotocol)
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Sender {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sender").finish_non_exhaustive()
+    }
+}
