@@ -1,4 +1,4 @@
-//! The URLs of WebSockets (RFC 6455 3), as a client is given them.
+//! Where a WebSocket is: its URL (RFC 6455 3), as a client is given it.
 
 use std::fmt;
 
