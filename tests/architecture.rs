@@ -55,7 +55,8 @@ macro_rules! confine {
 }
 
 confine! {
-    mio_is_named_below_server_only: &["mio", "signal_hook_mio"] => &["src/server/"];
+    mio_is_named_where_sockets_are: &["mio"] => &["src/server/", "src/client/"];
+    signals_are_events_of_a_loop: &["signal_hook_mio"] => &["src/server/"];
     heads_and_accept_keys_are_computed_below_http_only: &["httparse", "sha1"] => &["src/http/"];
     base64_is_for_accept_keys_tokens_and_binary_payloads:
         &["base64"] => &["src/http/", "src/endpoints/signed_token.rs", "src/endpoints/pubsub/payload.rs"];
