@@ -29,12 +29,14 @@
 //! | `conversation` | one connection behind the handshake: a state machine without a socket |
 //! | `mask_keys` | unpredictable keys, drawn in advance |
 //! | `dial` | connecting and the opening handshake, within one deadline |
+//! | `patience` | how long to wait for the server, and for what |
 //! | `web_socket` | the one place where socket, clock and conversation meet |
 
 mod conversation;
 mod dial;
 mod error;
 mod mask_keys;
+mod patience;
 mod web_socket;
 
 use std::time::Duration;

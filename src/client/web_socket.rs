@@ -13,6 +13,7 @@ use mio::{Events, Interest, Poll, Token, Waker};
 
 use super::conversation::Conversation;
 use super::dial::{Dialed, dial};
+use super::patience::Patience;
 use super::{ClientConfig, ClientError, Event};
 use crate::http::SocketUrl;
 use crate::proto::{CloseCode, OpCode};
@@ -63,23 +64,6 @@ pub struct Sender {
 enum Order {
     Send(OpCode, Vec<u8>),
     Close(CloseCode, String),
-}
-
-/// The deadlines of a connection.
-#[derive(Debug)]
-struct Patience {
-    ping_interval: Duration,
-    ping_timeout: Duration,
-    write_timeout: Duration,
-    close_timeout: Duration,
-    /// When the server last sent anything.
-    heard_at: Instant,
-    /// Whether it was pinged since.
-    is_pinged: bool,
-    /// Since when it takes nothing although something waits.
-    stalled_since: Option<Instant>,
-    /// When the end has to be over.
-    end_by: Option<Instant>,
 }
 
 impl WebSocket {
@@ -397,67 +381,6 @@ impl Sender {
     fn order(&self, order: Order) -> Result<(), ClientError> {
         self.orders.send(order).map_err(|_| ClientError::Closed)?;
         Ok(self.waker.wake()?)
-    }
-}
-
-impl Patience {
-    fn new(config: &ClientConfig, now: Instant) -> Self {
-        Self {
-            ping_interval: config.ping_interval,
-            ping_timeout: config.ping_timeout,
-            write_timeout: config.write_timeout,
-            close_timeout: config.close_timeout,
-            heard_at: now,
-            is_pinged: false,
-            stalled_since: None,
-            end_by: None,
-        }
-    }
-
-    fn on_heard(&mut self, now: Instant) {
-        self.heard_at = now;
-        self.is_pinged = false;
-    }
-
-    /// Whether a ping is due; says so once.
-    fn wants_ping(&mut self, now: Instant) -> bool {
-        !self.is_pinged && {
-            self.is_pinged = now >= self.heard_at + self.ping_interval;
-            self.is_pinged
-        }
-    }
-
-    /// We have said that it is over.
-    fn end_soon(&mut self, now: Instant) {
-        self.end_by.get_or_insert(now + self.close_timeout);
-    }
-
-    /// Whether the server took too long for something.
-    fn judge(&self, now: Instant) -> Result<(), ClientError> {
-        let is_over = |deadline: Option<Instant>| deadline.is_some_and(|deadline| deadline <= now);
-        if is_over(self.stalled_since.map(|since| since + self.write_timeout)) {
-            Err(ClientError::Stalled)
-        } else if is_over(self.end_by) || is_over(self.silent_at()) {
-            Err(ClientError::Silent)
-        } else {
-            Ok(())
-        }
-    }
-
-    /// When the server counts as lost, if it was pinged.
-    fn silent_at(&self) -> Option<Instant> {
-        self.is_pinged
-            .then(|| self.heard_at + self.ping_interval + self.ping_timeout)
-    }
-
-    /// When something is due.
-    fn deadline(&self) -> Option<Instant> {
-        let ping = (!self.is_pinged).then(|| self.heard_at + self.ping_interval);
-        let stalled = self.stalled_since.map(|since| since + self.write_timeout);
-        [ping, self.silent_at(), stalled, self.end_by]
-            .into_iter()
-            .flatten()
-            .min()
     }
 }
 
