@@ -141,6 +141,21 @@ impl ServerProcess {
         fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap()
     }
 
+    /// Processor time that its threads have used so far; those that have ended do not count.
+    ///
+    /// Exact for a thread that sleeps; otherwise it lags behind by up to a tick of the scheduler.
+    pub(crate) fn processor_time(&self) -> Duration {
+        let tasks = fs::read_dir(format!("/proc/{}/task", self.child.id())).unwrap();
+        let nanos = tasks.map(|task| {
+            let schedstat = fs::read_to_string(task.unwrap().path().join("schedstat"));
+            schedstat.map_or(0, |text| {
+                let used = text.split_whitespace().next().unwrap();
+                used.parse::<u64>().unwrap()
+            })
+        });
+        Duration::from_nanos(nanos.sum())
+    }
+
     /// Open descriptors.
     pub(crate) fn descriptor_count(&self) -> usize {
         fs::read_dir(format!("/proc/{}/fd", self.child.id()))

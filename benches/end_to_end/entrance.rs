@@ -1,0 +1,118 @@
+//! How a client gets in: the opening handshake and, for the JSON protocol, its first messages; one after the other.
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::time::Duration;
+
+use switchboard::proto::{OpCode, encode_masked_frame};
+
+/// A key and what RFC 6455 1.3 says must come back for it.
+const KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
+const ACCEPT: &str = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
+
+/// A Close frame with 1000 as it comes from a server.
+pub(crate) const FAREWELL: [u8; 4] = [0x88, 2, 0x03, 0xe8];
+/// The same from a client, masked.
+pub(crate) const CLIENT_FAREWELL: [u8; 8] = [0x88, 0x82, 1, 2, 3, 4, 0x03 ^ 1, 0xe8 ^ 2];
+
+/// How long a server may take for anything while nothing else goes on.
+const DEADLINE: Duration = Duration::from_secs(10);
+
+/// A connection on its way in.
+pub(crate) struct Entrance {
+    socket: TcpStream,
+    /// What has arrived and is not used up.
+    input: Vec<u8>,
+}
+
+impl Entrance {
+    /// Connects and says nothing.
+    pub(crate) fn connect(addr: SocketAddr) -> Self {
+        let socket = TcpStream::connect(addr).expect("connect");
+        socket.set_nodelay(true).expect("nodelay");
+        socket.set_read_timeout(Some(DEADLINE)).expect("timeout");
+        Self {
+            socket,
+            input: Vec::new(),
+        }
+    }
+
+    /// Turns the connection into a WebSocket.
+    pub(crate) fn upgrade(&mut self, path: &str) {
+        self.write(request(path).as_bytes());
+        loop {
+            if let Some(len) = answer_len(&self.input) {
+                self.input.drain(..len);
+                return;
+            }
+            self.read();
+        }
+    }
+
+    /// Sends a text message.
+    pub(crate) fn send(&mut self, text: &str) {
+        let mut frame = Vec::new();
+        encode_masked_frame(&mut frame, OpCode::Text, &[text.as_bytes()], [1, 2, 3, 4]);
+        self.write(&frame);
+    }
+
+    /// The next message, which must be a short text that contains `what`.
+    pub(crate) fn expect(&mut self, what: &str) {
+        while self.input.len() < 2 || self.input.len() < self.frame_len() {
+            self.read();
+        }
+        let frame: Vec<u8> = self.input.drain(..self.frame_len()).collect();
+        let text = String::from_utf8_lossy(&frame);
+        assert!(text.contains(what), "{text} instead of {what}");
+    }
+
+    /// The socket, if the server has said nothing more.
+    pub(crate) fn into_socket(self) -> TcpStream {
+        assert!(
+            self.input.is_empty(),
+            "{:?}",
+            String::from_utf8_lossy(&self.input)
+        );
+        self.socket.set_nonblocking(true).expect("nonblocking");
+        self.socket
+    }
+
+    /// Bytes of the frame that the input begins with.
+    fn frame_len(&self) -> usize {
+        match self.input[1] {
+            126 if self.input.len() < 4 => 4,
+            126 => 4 + usize::from(u16::from_be_bytes([self.input[2], self.input[3]])),
+            len => 2 + usize::from(len),
+        }
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        self.socket.write_all(bytes).expect("write");
+    }
+
+    fn read(&mut self) {
+        let mut buffer = [0; 4096];
+        let count = self.socket.read(&mut buffer).expect("an answer");
+        assert_ne!(count, 0, "the server has closed");
+        self.input.extend(&buffer[..count]);
+    }
+}
+
+/// A request to upgrade, as a library outside a browser sends it.
+pub(crate) fn request(path: &str) -> String {
+    format!(
+        "GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+        Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {KEY}\r\n\r\n"
+    )
+}
+
+/// Bytes of the answer that lets a client in, if it is complete; another answer fails the run.
+pub(crate) fn answer_len(input: &[u8]) -> Option<usize> {
+    let len = input.windows(4).position(|end| end == b"\r\n\r\n")? + 4;
+    let head = String::from_utf8_lossy(&input[..len]);
+    assert!(
+        head.starts_with("HTTP/1.1 101 ") && head.contains(ACCEPT),
+        "{head}"
+    );
+    Some(len)
+}
