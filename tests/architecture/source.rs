@@ -90,7 +90,10 @@ fn read_below(directory: &str, sources: &mut Vec<Source>) {
         let entry = entry.unwrap();
         let path = format!("{directory}/{}", entry.file_name().into_string().unwrap());
         if entry.file_type().unwrap().is_dir() {
-            read_below(&path, sources);
+            // What a build of a package below the directory has left is not ours.
+            if !path.ends_with("/target") {
+                read_below(&path, sources);
+            }
         } else if path.ends_with(".rs") {
             sources.push(Source::new(
                 &path,
