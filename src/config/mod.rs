@@ -1,7 +1,7 @@
 //! Every limit and timeout of the server, with its unit in its name and its default in its documentation.
 //!
-//! Nothing here can be switched off with a 0: a limit of "none" would have to be spelled out, and there is none to
-//! spell. [`Config::validate`] refuses zeros, values that the code below could not keep, and contradictions.
+//! Nothing here can be switched off with a 0: where there may be no limit, that is spelled out as `None`.
+//! [`Config::validate`] refuses zeros, values that the code below could not keep, and contradictions.
 //!
 //! How the sizes hang together:
 //!
@@ -12,12 +12,14 @@
 //! ```
 
 mod check;
+mod rates;
 mod settings;
 
 use std::net::SocketAddr;
 use std::time::Duration;
 
 pub use self::check::ConfigError;
+pub use self::rates::RateLimits;
 pub use self::settings::{Setting, Value};
 use crate::http::HttpLimits;
 use crate::proto::MessageLimits;
@@ -61,6 +63,8 @@ pub struct Config {
     /// | `message_bytes_max` | 1 MiB | 1 byte to what an outbox can hold, see above |
     /// | `fragments_max` | 131,072 frames, empty ones included (FR-15) | from 1 |
     pub message: MessageLimits,
+    /// What an open WebSocket may send in a second (LT-06). Default: 100 control frames, the rest without limit.
+    pub rates: RateLimits,
     /// From the first byte of a message to its last. Default: 60 s, so that 1 MiB may come at 140 kbit/s (MS-04).
     pub message_timeout: Duration,
     /// Bytes queued for one connection that the kernel has not taken; who exceeds it is a slow consumer and is closed
@@ -152,6 +156,7 @@ impl Default for Config {
                 message_bytes_max: 1 << 20,
                 fragments_max: 131_072,
             },
+            rates: RateLimits::default(),
             message_timeout: Duration::from_secs(60),
             outbox_bytes_max: 4 << 20,
             replay: ReplayLimits {

@@ -3,6 +3,7 @@
 //! One row serves both the check and the line that the server shows at its start, so neither can forget a setting.
 
 use std::fmt;
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use super::Config;
@@ -27,16 +28,19 @@ pub enum Value {
     Bytes(u64),
     /// A time.
     Time(Duration),
+    /// No limit, which somebody decided.
+    Off,
 }
 
 impl Config {
     /// Every limit, in groups of those that belong together.
     #[must_use]
-    pub fn settings(&self) -> [(&'static str, Vec<Setting>); 5] {
+    pub fn settings(&self) -> [(&'static str, Vec<Setting>); 6] {
         [
             ("connections", self.connection_settings()),
             ("requests", self.request_settings()),
             ("messages", self.message_settings()),
+            ("what one peer sends in a second", self.rate_settings()),
             ("timeouts", self.timeouts()),
             ("turns", self.turn_settings()),
         ]
@@ -137,6 +141,23 @@ impl Config {
         ]
     }
 
+    fn rate_settings(&self) -> Vec<Setting> {
+        let rates = &self.rates;
+        vec![
+            optional(
+                "rate of control frames",
+                rates.control_frames_per_second_max,
+                Value::Count,
+            ),
+            optional(
+                "rate of messages",
+                rates.messages_per_second_max,
+                Value::Count,
+            ),
+            optional("rate of bytes", rates.bytes_per_second_max, Value::Bytes),
+        ]
+    }
+
     fn timeouts(&self) -> Vec<Setting> {
         vec![
             time("handshake timeout", self.handshake_timeout),
@@ -179,6 +200,15 @@ fn small_count(name: &'static str, value: u32) -> Setting {
     }
 }
 
+/// A limit that can be switched off, with the unit of its value.
+fn optional(name: &'static str, limit: Option<NonZeroU32>, unit: fn(u64) -> Value) -> Setting {
+    Setting {
+        name,
+        value: limit.map_or(Value::Off, |limit| unit(limit.get().into())),
+        max: u32::MAX.into(),
+    }
+}
+
 fn bytes(name: &'static str, value: usize, max: usize) -> Setting {
     Setting {
         name,
@@ -213,6 +243,7 @@ impl fmt::Display for Value {
                     None => write!(f, "{count} bytes"),
                 }
             }
+            Self::Off => f.write_str("off"),
             Self::Time(time) => write!(f, "{time:?}"),
         }
     }
@@ -225,11 +256,12 @@ mod tests {
     #[test]
     fn lt_01_the_settings_are_shown_with_their_units_in_a_few_lines() {
         let lines: Vec<_> = Config::default().setting_lines().collect();
-        assert_eq!(lines.len(), 5);
+        assert_eq!(lines.len(), 6);
         for (line, says) in lines.iter().zip([
             "settings for connections: number of event loops ",
             "size limit of request heads 16 KiB, size limit of request targets 8000 bytes",
             "size limit of messages 1 MiB, limit of fragments 131072",
+            "rate of control frames 100, rate of messages off, rate of bytes off",
             "settings for timeouts: handshake timeout 10s, ",
             "read budget 64 KiB",
         ]) {

@@ -199,7 +199,7 @@ impl<P, S: Socket> Connection<P, S> {
                         }
                     }
                 }
-                Event::Handled => {}
+                Event::Control | Event::Handled => {}
                 Event::Request(request) => {
                     let answer = if now.is_draining() {
                         Answer::Respond(Response::refusal(HttpError::Unavailable))

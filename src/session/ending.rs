@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::rates::Excess;
 use crate::http::HttpError;
 use crate::proto::{CloseCode, ProtocolError};
 
@@ -64,6 +65,8 @@ pub enum Cause {
     UnfinishedMessage,
     /// The peer did not take what it was sent.
     SlowConsumer,
+    /// The peer sent more than its rates allow.
+    TooFast(Excess),
     /// The credential that let the peer in has ended.
     Expired,
     /// The application or the operator closed it.
@@ -85,6 +88,7 @@ impl fmt::Display for Cause {
             Self::Silent => "no sign of life",
             Self::UnfinishedMessage => "message not finished in time",
             Self::SlowConsumer => "slow consumer",
+            Self::TooFast(excess) => excess.reason(),
             Self::Expired => "credential expired",
             Self::Local => "closed by the server",
             Self::HandedOver => "goes on as another session",

@@ -1,6 +1,7 @@
 //! Where a peer is in its life, and how long it may stay there.
 
 use super::ending::{Cause, Ending};
+use super::rates::Excess;
 use crate::clock::Moment;
 use crate::config::Config;
 use crate::http::{HttpError, Response};
@@ -155,17 +156,20 @@ impl Lifecycle {
             return;
         }
         let ending = &mut self.fate_mut().ending;
-        match ending.cause {
-            Cause::Violation(error) => {
-                let reason = error.to_string();
-                let code = error.close_code();
+        let fault = match ending.cause {
+            Cause::Violation(error) => Some((error.close_code(), error.to_string())),
+            Cause::TooFast(excess) => Some((CloseCode::POLICY_VIOLATION, excess.to_string())),
+            _ => None,
+        };
+        match fault {
+            Some((code, reason)) => {
                 ending.sent = Some(code);
                 outbox.push_close(Some(CloseFrame {
                     code,
                     reason: &reason,
                 }));
             }
-            _ => {
+            None => {
                 ending.sent = ending.received;
                 let answer = ending.received.map(|code| CloseFrame { code, reason: "" });
                 outbox.push_close(answer);
@@ -191,6 +195,23 @@ impl Lifecycle {
         } else {
             self.linger(self.ending().cause, now, config);
         }
+    }
+
+    /// The peer sent too much. What it sent before is answered; what it sends from now on does not count.
+    pub(super) fn on_excess(&mut self, excess: Excess, now: Moment, config: &Config) {
+        if self.stage == Stage::Open {
+            self.owes_close_frame = true;
+            self.linger(Cause::TooFast(excess), now, config);
+        }
+    }
+
+    /// Whether a pong that comes now answers a ping of ours, which one pong does.
+    pub(super) fn take_awaited_pong(&mut self) -> bool {
+        let is_awaited = self.liveness == Liveness::Pinged;
+        if is_awaited {
+            self.liveness = Liveness::Quiet;
+        }
+        is_awaited
     }
 
     /// Says `close` in place of the unsent data, and nothing more.

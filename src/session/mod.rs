@@ -10,6 +10,7 @@
 //! | `Open` | a ping | a pong |
 //! | `Open` | a Close frame | a Close frame: `Lingering` |
 //! | `Open` | a violation of the protocol | a Close frame with its code: `Lingering` |
+//! | `Open` | more than its rates allow | a Close frame with 1008: `Lingering` |
 //! | `Open` | silence until the deadline | a ping; at the next one a Close frame with 1001: `Lingering` |
 //! | `Open` | the end of the credential | a Close frame with 1008: `Closing` |
 //! | `Open` | the server closes | a Close frame: `Closing` |
@@ -30,12 +31,14 @@
 mod ending;
 mod http_reader;
 mod lifecycle;
+mod rates;
 
 use std::time::Duration;
 
 pub use self::ending::{Cause, Ending};
 use self::http_reader::HttpReader;
 use self::lifecycle::{Lifecycle, Stage};
+pub use self::rates::{Excess, Intake, Rates};
 use crate::clock::Moment;
 use crate::config::Config;
 use crate::http::{Handshake, Request, Response};
@@ -63,8 +66,10 @@ pub enum Event<'a> {
     Request(Request<'a>),
     /// A message.
     Message(Message<'a>),
-    /// Something that concerns the session alone, which has dealt with it: a control frame, a part of a message, or
-    /// data after our Close.
+    /// A control frame that no ping of ours asked for; the session has dealt with it.
+    Control,
+    /// Something else that concerns the session alone, which has dealt with it: the answer to a ping, a part of a
+    /// message, or data after our Close.
     Handled,
     /// The WebSocket has ended: nothing more comes, nothing more can be sent.
     Closed,
@@ -222,6 +227,16 @@ impl Session {
             .fail(Cause::SlowConsumer, close, now, config, outbox);
     }
 
+    /// Closes the WebSocket of a peer that sends more than its rates allow: 1008 behind the answers to what came before.
+    pub fn on_excess(&mut self, excess: Excess, now: Moment, config: &Config) {
+        self.life.on_excess(excess, now, config);
+    }
+
+    /// Nothing is read from the peer on our account, so its silence until `now` says nothing about it.
+    pub fn excuse_silence(&mut self, now: Moment) {
+        self.life.on_input(now);
+    }
+
     /// The server drains. A connection that waits for a request ends, once its last response is written; a request that
     /// waits for its response gets it, and is the last. An open WebSocket is ended by [`Session::close`].
     pub fn take_no_more_requests(&mut self, outbox: &Outbox, now: Moment, config: &Config) {
@@ -332,9 +347,16 @@ fn next_message<'a, 'i: 'a>(
         }
         Ok(None) => Some(Event::Handled),
         Ok(Some(incoming)) => {
+            let is_counted = match incoming {
+                Incoming::Message(_) => false,
+                Incoming::Pong(_) => !life.take_awaited_pong(),
+                Incoming::Ping(_) | Incoming::Close(_) => true,
+            };
             life.on_control(incoming, now, config, outbox);
             Some(if life.take_closed() {
                 Event::Closed
+            } else if is_counted {
+                Event::Control
             } else {
                 Event::Handled
             })
@@ -425,7 +447,7 @@ mod tests {
                     Event::Message(message) => self
                         .told
                         .push(String::from_utf8_lossy(message.payload()).into_owned()),
-                    Event::Handled => {}
+                    Event::Control | Event::Handled => {}
                     Event::Closed => {
                         self.told.push("closed".into());
                         self.session.push_owed_close(&mut self.outbox);
@@ -841,6 +863,38 @@ mod tests {
             .concat(),
         );
         assert_eq!(fixture.written(), b"\x8a\x03old\x8a\x03new");
+    }
+
+    #[test]
+    fn lt_06_only_the_pong_that_a_ping_asked_for_is_not_counted() {
+        let mut fixture = Fixture::open();
+        let is_counted = |fixture: &mut Fixture| {
+            let mut bytes = frame(OpCode::Pong, b"");
+            let (session, mut input) = (&mut fixture.session, &mut bytes[..]);
+            let (config, outbox) = (&fixture.config, &mut fixture.outbox);
+            let event = session.next_event(&mut input, fixture.now, config, outbox);
+            matches!(event, Some(Event::Control))
+        };
+        assert!(is_counted(&mut fixture));
+        fixture.at(5);
+        assert!(!is_counted(&mut fixture));
+        assert!(is_counted(&mut fixture));
+    }
+
+    #[test]
+    fn lt_06_a_peer_with_too_much_to_say_gets_1008_behind_what_it_is_owed() {
+        let mut fixture = Fixture::open();
+        fixture.feed(&frame(OpCode::Ping, b"p"));
+        let (now, config) = (fixture.now, fixture.config.clone());
+        fixture.session.on_excess(Excess::Messages, now, &config);
+        fixture.feed(&frame(OpCode::Text, b"more"));
+        assert_eq!(fixture.told, ["closed"]);
+        assert_eq!(fixture.cause(), Cause::TooFast(Excess::Messages));
+        fixture.session.push_owed_close(&mut fixture.outbox);
+        assert_eq!(
+            fixture.written(),
+            b"\x8a\x01p\x88\x13\x03\xf0too many messages"
+        );
     }
 
     #[test]
