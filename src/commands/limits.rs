@@ -3,7 +3,7 @@
 use clap::Args;
 use switchboard::config::Config;
 
-use super::quantity::{Size, Span};
+use super::quantity::{OrOff, Size, Span};
 
 /// Every limit of a server; the defaults are those of [`Config::default`].
 #[derive(Clone, Debug, Args)]
@@ -70,10 +70,31 @@ pub(super) struct Limits {
     max_http_requests: u32,
 
     #[command(flatten)]
+    rates: Rates,
+
+    #[command(flatten)]
     timeouts: Timeouts,
 
     #[command(flatten)]
     budgets: Budgets,
+}
+
+/// What one peer may send in a second. Who is ahead by more than a second is read from later; who is ahead for ten
+/// seconds is closed with 1008.
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "What one peer may send in a second")]
+struct Rates {
+    /// Pings, pongs and close frames, or off; a peer that keeps being faster is closed with 1008
+    #[arg(long, value_name = "COUNT", default_value_t = defaults().rates.control_frames_per_second_max.into())]
+    control_frame_rate: OrOff<u32>,
+
+    /// Messages, those to join and leave groups among them, or off
+    #[arg(long, value_name = "COUNT", default_value_t = defaults().rates.messages_per_second_max.into())]
+    message_rate: OrOff<u32>,
+
+    /// Bytes, or off
+    #[arg(long, value_name = "SIZE", default_value_t = defaults().rates.bytes_per_second_max.into())]
+    byte_rate: OrOff<Size>,
 }
 
 /// How long a peer may take for what it has to do.
@@ -160,8 +181,17 @@ impl Limits {
         config.http.fields_max = self.max_fields;
         config.http.body_bytes_max = self.max_body.in_memory();
         config.http_requests_max = self.max_http_requests;
+        self.rates.apply_to(config);
         self.timeouts.apply_to(config);
         self.budgets.apply_to(config);
+    }
+}
+
+impl Rates {
+    fn apply_to(&self, config: &mut Config) {
+        config.rates.control_frames_per_second_max = self.control_frame_rate.count();
+        config.rates.messages_per_second_max = self.message_rate.count();
+        config.rates.bytes_per_second_max = self.byte_rate.bytes();
     }
 }
 
@@ -198,6 +228,7 @@ fn defaults() -> Config {
 mod tests {
     use super::*;
     use clap::Parser;
+    use switchboard::config::Setting;
 
     /// The limits as a command line of their own.
     #[derive(Parser)]
@@ -221,6 +252,14 @@ mod tests {
         assert_eq!(config(&[]), Config::default());
     }
 
+    fn settings(config: &Config) -> Vec<Setting> {
+        config
+            .settings()
+            .into_iter()
+            .flat_map(|(_, group)| group)
+            .collect()
+    }
+
     /// Gives every flag the value 7 (bytes, seconds or things), one after the other, and expects one setting to change.
     #[test]
     fn every_flag_changes_one_setting_and_no_two_the_same() {
@@ -229,11 +268,11 @@ mod tests {
         for arg in LimitsAlone::command().get_arguments() {
             let flag = format!("--{}", arg.get_long().unwrap());
             let is_time = arg.get_value_names().unwrap()[0] == "TIME";
-            let changed = format!("{:#?}", config(&[&flag, if is_time { "7s" } else { "7" }]));
-            let default = format!("{:#?}", Config::default());
+            let changed = settings(&config(&[&flag, if is_time { "7s" } else { "7" }]));
+            let default = settings(&Config::default());
             let lines: Vec<_> = changed
-                .lines()
-                .zip(default.lines())
+                .into_iter()
+                .zip(default)
                 .enumerate()
                 .filter(|(_, (a, b))| a != b)
                 .collect();
@@ -246,7 +285,7 @@ mod tests {
             );
             seen.push(line);
         }
-        assert_eq!(seen.len(), 29);
+        assert_eq!(seen.len(), 32);
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Sizes and durations as they stand on a command line.
 
 use std::fmt;
+use std::num::NonZeroU32;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -30,6 +31,12 @@ impl Size {
 impl From<u64> for Size {
     fn from(bytes: u64) -> Self {
         Self(bytes)
+    }
+}
+
+impl From<u32> for Size {
+    fn from(bytes: u32) -> Self {
+        Self(bytes.into())
     }
 }
 
@@ -122,9 +129,79 @@ impl fmt::Display for NotASpan {
 
 impl std::error::Error for NotASpan {}
 
+/// A limit that somebody can decide against: a quantity, or `off`. A 0 is neither, so that it cannot mean both.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct OrOff<T>(Option<T>);
+
+impl OrOff<u32> {
+    /// The limit; `None` for `off`.
+    pub(crate) fn count(self) -> Option<NonZeroU32> {
+        self.0.and_then(NonZeroU32::new)
+    }
+}
+
+impl OrOff<Size> {
+    /// The limit in bytes; `None` for `off`. What is beyond the largest limit is as good as that.
+    pub(crate) fn bytes(self) -> Option<NonZeroU32> {
+        let bytes = |size: Size| u32::try_from(size.0).unwrap_or(u32::MAX);
+        self.0.map(bytes).and_then(NonZeroU32::new)
+    }
+}
+
+impl<T: From<u32>> From<Option<NonZeroU32>> for OrOff<T> {
+    fn from(limit: Option<NonZeroU32>) -> Self {
+        Self(limit.map(|limit| limit.get().into()))
+    }
+}
+
+impl<T: FromStr + From<u32> + PartialEq> FromStr for OrOff<T>
+where
+    T::Err: fmt::Display,
+{
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if text == "off" {
+            return Ok(Self(None));
+        }
+        let limit: T = text.parse().map_err(|error: T::Err| error.to_string())?;
+        if limit == T::from(0) {
+            return Err("a limit of 0 lets nothing through; off is no limit".to_owned());
+        }
+        Ok(Self(Some(limit)))
+    }
+}
+
+impl<T: fmt::Display> fmt::Display for OrOff<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            Some(limit) => limit.fmt(f),
+            None => f.write_str("off"),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn lt_06_no_limit_is_spelled_out_and_is_no_zero() {
+        let count = |text: &str| text.parse::<OrOff<u32>>().map(OrOff::count);
+        assert_eq!(count("off"), Ok(None));
+        assert_eq!(count("7"), Ok(NonZeroU32::new(7)));
+        for text in ["0", "", "-1", "OFF", "none", "4294967296"] {
+            assert!(count(text).is_err(), "{text}");
+        }
+        let bytes = |text: &str| text.parse::<OrOff<Size>>().map(OrOff::bytes);
+        assert_eq!(bytes("off"), Ok(None));
+        assert_eq!(bytes("64KiB"), Ok(NonZeroU32::new(65_536)));
+        assert_eq!(bytes("1TiB"), Ok(NonZeroU32::new(u32::MAX)));
+        assert!(bytes("0").is_err() && bytes("0KiB").is_err());
+        for text in ["off", "64KiB"] {
+            assert_eq!(text.parse::<OrOff<Size>>().unwrap().to_string(), text);
+        }
+    }
 
     #[test]
     fn sizes_are_read_with_and_without_a_unit() {
