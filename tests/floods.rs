@@ -84,7 +84,8 @@ fn ms_04_the_number_of_fragments_is_limited_exactly() {
 
 #[test]
 fn fr_12_pongs_that_nobody_reads_take_no_memory() {
-    let server = ServerProcess::start(&["--write-timeout", "60s"]);
+    let flags = ["--write-timeout", "60s", "--control-frame-rate", "off"];
+    let server = ServerProcess::start(&flags);
     Peer::connect(server.addr(), "/echo").expect_echo();
     let before = server.peak_rss_kib();
     let mut peer = Peer::connect(server.addr(), "/echo");
@@ -110,7 +111,7 @@ fn fr_12_pongs_that_nobody_reads_take_no_memory() {
 
 #[test]
 fn fr_13_pongs_that_nobody_asked_for_are_not_answered() {
-    let server = ServerProcess::start(&[]);
+    let server = ServerProcess::start(&["--control-frame-rate", "off"]);
     let mut peer = Peer::connect(server.addr(), "/echo");
     peer.send_raw(&masked_frame(opcode::FIN | opcode::PONG, b"unasked").repeat(10_000));
     peer.expect_echo();

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use mio::net::TcpStream;
 
+use super::activity::Activity;
 use super::application::Application;
 use super::recovery::Recovery;
 use super::requests::arrival_from;
@@ -21,7 +22,7 @@ use crate::http::{HttpError, Response};
 use crate::outbox::{Flushed, Outbox, Overflow, Pushed};
 use crate::proto::{CloseFrame, EncodedFrame};
 use crate::replay::ReplayBudget;
-use crate::session::{Cause, Event, Session};
+use crate::session::{Cause, Event, Intake, Session};
 
 /// A peer: its socket, where it is in its life, what it is owed, and what the application knows of it.
 #[derive(Debug)]
@@ -35,6 +36,8 @@ pub(super) struct Connection<P, S = TcpStream> {
     pub(super) remote: Remote,
     /// What only a recoverable connection has.
     pub(super) recovery: Option<Box<Recovery>>,
+    /// What only a connection has that does something.
+    pub(super) activity: Option<Box<Activity>>,
     /// The tick of the only timer that counts; others in the wheel are left over.
     pub(super) armed_tick: Tick,
     /// Whether it is on the list of those that something happened to.
@@ -109,6 +112,7 @@ impl<P, S: Socket> Connection<P, S> {
             peer: None,
             remote: remote.into(),
             recovery: None,
+            activity: None,
             armed_tick: Tick::NEVER,
             is_dirty: false,
             is_unfinished: false,
@@ -124,6 +128,9 @@ impl<P, S: Socket> Connection<P, S> {
         application: &mut Application<H>,
         now: &Now,
     ) -> Progress {
+        if self.is_held_back(now) {
+            return Progress::Done;
+        }
         let mut held = self.session.take_held();
         if !held.is_empty()
             && let Some(recover) = self.on_bytes(id, &mut held, application, now)
@@ -145,6 +152,9 @@ impl<P, S: Socket> Connection<P, S> {
                     let recover = self.on_bytes(id, &mut buffer[..count], application, now);
                     if let Some(recover) = recover {
                         return Progress::Recovers(recover);
+                    }
+                    if self.is_held_back(now) {
+                        break;
                     }
                     budget = budget.saturating_sub(count);
                     if budget == 0 {
@@ -185,12 +195,21 @@ impl<P, S: Socket> Connection<P, S> {
         application: &mut Application<H>,
         now: &Now,
     ) -> Option<Box<(Recover, Vec<u8>)>> {
+        let message_allowance = self.message_allowance(now);
+        let mut intake = Intake {
+            byte_count: input.len(),
+            ..Intake::default()
+        };
         while let Some(event) =
             self.session
                 .next_event(&mut input, now.moment, &now.config, &mut self.outbox)
         {
             match event {
                 Event::Message(message) => {
+                    intake.message_count += 1;
+                    if intake.message_count > message_allowance {
+                        break;
+                    }
                     if let Some(peer) = &mut self.peer {
                         let (handler, mut out) = application.for_session(id);
                         handler.on_message(peer, message, &mut out);
@@ -199,7 +218,8 @@ impl<P, S: Socket> Connection<P, S> {
                         }
                     }
                 }
-                Event::Control | Event::Handled => {}
+                Event::Control => intake.control_frame_count += 1,
+                Event::Handled => {}
                 Event::Request(request) => {
                     let answer = if now.is_draining() {
                         Answer::Respond(Response::refusal(HttpError::Unavailable))
@@ -215,6 +235,9 @@ impl<P, S: Socket> Connection<P, S> {
                 }
                 Event::Closed => self.on_closed(id, application, now),
             }
+        }
+        if self.charge(intake, now).is_err() {
+            self.tell_end(id, application, now);
         }
         self.meet_expectation(application, now);
         None
@@ -304,6 +327,10 @@ impl<P, S: Socket> Connection<P, S> {
         if now.moment >= self.stall_deadline(&now.config) {
             self.evict(now);
         }
+        if self.is_held_back(now) {
+            self.session.excuse_silence(now.moment);
+        }
+        self.forget_activity(now);
         self.session
             .on_deadline(now.moment, &now.config, &mut self.outbox);
     }
@@ -334,6 +361,9 @@ impl<P, S: Socket> Connection<P, S> {
         }
         self.tell_end(id, application, now);
         self.end_if_unrecovered(id, application, now);
+        if self.take_release(now) {
+            progress = Progress::Unfinished;
+        }
         progress
     }
 
@@ -353,6 +383,7 @@ impl<P, S: Socket> Connection<P, S> {
             .deadline()
             .min(self.stall_deadline(config))
             .min(self.lost_until().unwrap_or(Moment::NEVER))
+            .min(self.held_until())
     }
 
     /// When a peer that takes nothing is given up on; the later stages have deadlines of their own.

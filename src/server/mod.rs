@@ -4,6 +4,7 @@
 //! loop; a delivery to connections of another loop is a letter into that loop's mailbox. Letters between two loops
 //! keep their order, so messages of one sender reach each receiver in the order sent.
 
+mod activity;
 mod application;
 mod arrivals;
 mod connection;
