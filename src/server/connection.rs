@@ -462,7 +462,7 @@ mod tests {
             (
                 "Connection without its socket",
                 size_of::<Connection<Peer>>() - size_of::<Option<TcpStream>>(),
-                if cfg!(debug_assertions) { 120 } else { 124 },
+                if cfg!(debug_assertions) { 128 } else { 132 },
             ),
         ];
         for (name, size, expected) in sizes {
