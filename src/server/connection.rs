@@ -1,7 +1,7 @@
 //! The one place where socket, session and outbox of a peer meet.
 
 use std::io;
-use std::net::{SocketAddr, SocketAddrV4, SocketAddrV6};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -11,6 +11,7 @@ use mio::net::TcpStream;
 use super::activity::Activity;
 use super::application::Application;
 use super::recovery::Recovery;
+use super::remote::Remote;
 use super::requests::arrival_from;
 use super::socket::Socket;
 use super::timers::Tick;
@@ -46,31 +47,6 @@ pub(super) struct Connection<P, S = TcpStream> {
     pub(super) is_unfinished: bool,
     /// Whether the last write found the socket full and no event has said otherwise since.
     pub(super) is_blocked: bool,
-}
-
-/// The other end of a connection. An `IPv4` address takes a quarter of what any address may, and most clients have one.
-#[derive(Debug)]
-pub(super) enum Remote {
-    V4(SocketAddrV4),
-    V6(Box<SocketAddrV6>),
-}
-
-impl Remote {
-    pub(super) fn address(&self) -> SocketAddr {
-        match self {
-            Self::V4(address) => (*address).into(),
-            Self::V6(address) => (**address).into(),
-        }
-    }
-}
-
-impl From<SocketAddr> for Remote {
-    fn from(address: SocketAddr) -> Self {
-        match address {
-            SocketAddr::V4(address) => Self::V4(address),
-            SocketAddr::V6(address) => Self::V6(Box::new(address)),
-        }
-    }
 }
 
 /// Whether a budget cut the work on a connection short, although its socket would have gone on.
@@ -468,14 +444,6 @@ mod tests {
         for (name, size, expected) in sizes {
             println!("{name}: {size}");
             assert_eq!(size, expected, "{name}");
-        }
-    }
-
-    #[test]
-    fn addresses_of_both_kinds_survive() {
-        for address in ["127.0.0.1:80", "[::1]:8080", "[fe80::1%3]:1"] {
-            let address: SocketAddr = address.parse().unwrap();
-            assert_eq!(Remote::from(address).address(), address);
         }
     }
 }

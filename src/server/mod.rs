@@ -18,6 +18,7 @@ mod mailbox;
 mod receipts;
 mod recovery;
 mod refusals;
+mod remote;
 mod requests;
 mod shutdown;
 mod socket;
