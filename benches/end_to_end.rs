@@ -23,6 +23,8 @@ mod contender;
 mod crowd;
 #[path = "end_to_end/entrance.rs"]
 mod entrance;
+#[path = "end_to_end/farewell.rs"]
+mod farewell;
 #[path = "end_to_end/idle.rs"]
 mod idle;
 #[path = "end_to_end/options.rs"]

@@ -10,11 +10,6 @@ use switchboard::proto::{OpCode, encode_masked_frame};
 const KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
 const ACCEPT: &str = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
 
-/// A Close frame with 1000 as it comes from a server.
-pub(crate) const FAREWELL: [u8; 4] = [0x88, 2, 0x03, 0xe8];
-/// The same from a client, masked.
-pub(crate) const CLIENT_FAREWELL: [u8; 8] = [0x88, 0x82, 1, 2, 3, 4, 0x03 ^ 1, 0xe8 ^ 2];
-
 /// How long a server may take for anything while nothing else goes on.
 const DEADLINE: Duration = Duration::from_secs(10);
 

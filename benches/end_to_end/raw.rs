@@ -13,7 +13,7 @@ use mio::event::Event;
 use mio::net::{TcpListener, TcpStream};
 use mio::{Events, Interest, Poll, Token};
 
-use super::entrance::FAREWELL;
+use super::farewell::FAREWELL;
 use super::visits::ANSWER;
 
 /// What becomes of bytes that arrive.

@@ -9,7 +9,8 @@ use mio::net::TcpStream;
 use mio::{Events, Interest, Poll, Token};
 
 use super::crowd::Score;
-use super::entrance::{CLIENT_FAREWELL, FAREWELL, answer_len, request};
+use super::entrance::{answer_len, request};
+use super::farewell::{CLIENT_FAREWELL, FAREWELL};
 
 /// What the yardstick answers to whatever comes first: byte by byte what switchboard does.
 pub(crate) const ANSWER: &str = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
