@@ -28,7 +28,7 @@ use load::{
 };
 use peer::{Peer, masked_frame, opcode, upgrade_request};
 use serde_json::json;
-use server_process::ServerProcess;
+use server_process::{ServerProcess, with_descriptors};
 
 /// The crowd of most tests.
 const CROWD: usize = 10_000;
@@ -63,7 +63,7 @@ fn rs_05_an_idle_client_costs_few_bytes() {
     let relay = bytes_per_client("/relay/crowd", 0);
     let json = bytes_per_client("/ws", CROWD as u64);
     println!("RS-05: bytes per idle client: {echo} (/echo), {relay} (/relay), {json} (/ws)");
-    assert!(echo <= 300, "{echo} bytes for a client of /echo");
+    assert!(echo <= 200, "{echo} bytes for a client of /echo");
     assert!(relay <= 400, "{relay} bytes for a member of a group");
     assert!(
         json <= 520,
@@ -226,12 +226,23 @@ const GIGABIT: u32 = 125_000_000;
 #[test]
 #[ignore = "needs a calm machine: see the top of the file"]
 fn rs_02_without_descriptors_the_open_ones_go_on_and_the_waiting_ones_follow() {
-    const DESCRIPTORS: u32 = 120;
+    const DESCRIPTORS: usize = 120;
     const OPEN: usize = 20;
     const WATCHED: Duration = Duration::from_secs(2);
     let _alone = machine_alone();
-    let server =
-        ServerProcess::start_with_descriptors(DESCRIPTORS, &["--handshake-timeout", "60s"]);
+    // It inherits six descriptors that it does not count, and so believes that there is room when there is none.
+    let inherit = (4..10).map(|number| format!("exec {number}</dev/null"));
+    let preparation = inherit.collect::<Vec<_>>().join("; ");
+    let preparation = format!("ulimit -n {DESCRIPTORS}; {preparation}");
+    let flags = [
+        "--threads",
+        "1",
+        "--descriptor-reserve",
+        "1",
+        "--handshake-timeout",
+        "60s",
+    ];
+    let server = ServerProcess::start_command(with_descriptors(&preparation, &flags));
     let mut crowd = Crowd::new(server.addr());
     let honest = crowd.gather(OPEN, "/echo");
     let before = probe(&mut crowd, &honest, Instant::now() + PHASE);
@@ -271,10 +282,14 @@ fn rs_02_without_descriptors_the_open_ones_go_on_and_the_waiting_ones_follow() {
     });
     let relief = relieved.elapsed();
     println!(
-        "RS-02: out of descriptors: {busy:.1} % of a processor, {} log lines; echoes {echoes}, before {before}; {served} waiting ones served {relief:?} after relief",
+        "RS-02: out of descriptors: {busy:.1} % of a processor, {} log lines; echoes {echoes}, before {before}; \
+         {served} waiting ones served {relief:?} after relief",
         lines + more_lines
     );
     assert!(busy < 5.0, "{busy} % of a processor");
+    // Where both are short the difference is the machine's.
+    let bound = (before.p99() * 2).max(Duration::from_millis(5));
+    assert!(echoes.p99() <= bound, "{echoes}, before {before}");
     assert_eq!((lines, more_lines), (1, 0), "one line for one period");
     assert!(relief < Duration::from_secs(1), "{relief:?}");
 }
