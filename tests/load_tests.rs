@@ -76,39 +76,30 @@ fn rs_05_an_idle_client_costs_few_bytes() {
 fn probe(crowd: &mut Crowd, honest: &[usize], end: Instant) -> Latencies {
     const INTERVAL: Duration = Duration::from_millis(1);
     let mut latencies = Latencies::default();
-    let mut sent_at = vec![None; honest.iter().max().expect("somebody") + 1];
+    // By client: when those messages were sent that are not back, the oldest first.
+    let mut sent_at = vec![VecDeque::new(); honest.iter().max().expect("somebody") + 1];
+    let mut senders = honest.iter().cycle();
     let mut due = Instant::now();
-    let mut turns = honest.iter().cycle();
     let mut waiting_count = 0;
     until("all probes are back", || {
         let now = Instant::now();
         if now >= due && now < end {
-            let &index = turns.next().unwrap();
-            assert_eq!(
-                sent_at[index].replace(Instant::now()),
-                None,
-                "its last one is not back"
-            );
+            let &index = senders.next().expect("a cycle has no end");
+            sent_at[index].push_back(Instant::now());
             crowd.client(index).send(b"is anybody there at all, now?");
             waiting_count += 1;
             due += INTERVAL;
         }
-        crowd.turn(
-            due.saturating_duration_since(Instant::now()),
-            |index, _, happening| match happening {
-                Happening::Message(_) => {
-                    latencies.push(
-                        sent_at[index]
-                            .take()
-                            .expect("an answer to a probe")
-                            .elapsed(),
-                    );
-                    waiting_count -= 1;
-                }
-                Happening::Unread => {}
-                _ => panic!("{happening:?} to a client that is honest"),
-            },
-        );
+        let timeout = due.saturating_duration_since(Instant::now());
+        crowd.turn(timeout, |index, _, happening| match happening {
+            Happening::Message(_) => {
+                let sent = sent_at[index].pop_front().expect("an answer to a probe");
+                latencies.push(sent.elapsed());
+                waiting_count -= 1;
+            }
+            Happening::Connected | Happening::Unread => {}
+            _ => panic!("{happening:?} to a client that is honest"),
+        });
         Instant::now() >= end && waiting_count == 0
     });
     latencies
