@@ -17,6 +17,7 @@ use crate::delivery::{
     SessionId,
 };
 use crate::http::{Handshake, Request, Response};
+use crate::metrics::Metrics;
 use crate::proto::{CloseCode, FrameBuffer, FrameRange, Message, OpCode};
 
 /// An application: every loop has its own clone, and what it knows of one connection is its [`Handler::Peer`].
@@ -27,9 +28,10 @@ pub trait Handler: Clone + Send + 'static {
     /// What the handler of one loop tells that of another; `()` if they have nothing to say.
     type Note: Send;
 
-    /// The handler is about to serve: comes once, before anything else, and says where among all loops.
-    fn on_start(&mut self, place: LoopPlace) {
-        let _ = place;
+    /// The handler is about to serve: comes once, before anything else, and says where among all loops, and where they
+    /// count what they do.
+    fn on_start(&mut self, place: LoopPlace, metrics: &Metrics) {
+        let _ = (place, metrics);
     }
 
     /// A request is complete: answer it, now or later, or accept it as a WebSocket.
@@ -239,15 +241,16 @@ impl<'a, N> Outgoing<'a, N> {
         let frame = self.frames.encode(opcode, parts);
         if let Some(Wish {
             session,
-            what: What::Reply(last),
+            what: What::Reply(last, count),
         }) = self.wishes.last_mut()
             && *session == self.session
             && last.end == frame.start
         {
             last.end = frame.end;
+            *count += 1;
             return;
         }
-        self.wish(What::Reply(frame));
+        self.wish(What::Reply(frame, 1));
     }
 
     /// Sends one message to whom `delivery` says; its payload is the concatenation of `parts`.
@@ -359,8 +362,8 @@ pub struct Wish<N = ()> {
 /// What can be asked for; see the methods of [`Outgoing`].
 #[derive(Debug)]
 pub enum What<N = ()> {
-    /// Frames for the one who asks.
-    Reply(FrameRange),
+    /// Frames for the one who asks, and how many messages they are.
+    Reply(FrameRange, u32),
     /// A frame for others.
     Deliver {
         /// The frame, as a range of the turn's buffer, and who gets it.

@@ -18,6 +18,7 @@
 //! | [`outbox`] | what one peer still has to be sent: bounded, writes itself to any `io::Write` |
 //! | [`replay`] | what a recoverable peer was sent and has not acknowledged |
 //! | [`session`] | one peer from first byte to last: a state machine without a socket |
+//! | [`metrics`] | what each loop counts, and the balances that have to hold |
 //! | [`handler`] | what an application is told, and what it may ask for |
 //! | [`endpoints`] | the applications; the only place that knows paths |
 //! | [`server`] | sockets, threads, the clock and mio |
@@ -98,6 +99,7 @@ pub mod delivery;
 pub mod endpoints;
 pub mod handler;
 pub mod http;
+pub mod metrics;
 pub mod outbox;
 pub mod proto;
 pub mod registry;

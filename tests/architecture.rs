@@ -20,13 +20,14 @@ const LAYERS: &[(&str, &str)] = &[
     ("registry", "delivery"),
     ("outbox", "proto delivery clock"),
     ("session", "proto http outbox clock config"),
-    ("handler", "proto http delivery"),
-    ("endpoints", "proto http delivery config handler"),
+    ("metrics", "proto session"),
+    ("handler", "proto http delivery metrics"),
+    ("endpoints", "proto http delivery config metrics handler"),
     ("client", "proto http"),
     ("backplane", "proto delivery config"),
     (
         "server",
-        "proto http delivery clock config registry outbox replay session handler backplane",
+        "proto http delivery clock config registry outbox replay session metrics handler backplane",
     ),
     // Part of the binary, which sees the library from outside.
     ("commands", ""),

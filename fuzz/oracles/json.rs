@@ -86,7 +86,7 @@ fn effects(endpoints: &mut Endpoints, text: &str) -> Vec<Effect> {
     let effects = wishes
         .into_iter()
         .map(|Wish { what, .. }| match what {
-            What::Reply(range) => Effect::Reply(payload(&shared, range)),
+            What::Reply(range, _) => Effect::Reply(payload(&shared, range)),
             What::Deliver { delivery, .. } => Effect::Delivery(payload(&shared, delivery.frame)),
             What::Join(_) | What::Leave(_) => Effect::Membership,
             What::Command { .. } | What::List { .. } | What::Respond(_) => {

@@ -13,6 +13,7 @@ use super::recorder::{messages, request};
 use super::{EndpointSettings, Endpoints, Note, Outgoing, Peer};
 use crate::delivery::{Except, GroupName, Recipients, SessionId};
 use crate::handler::{Answer, Arrival, Handler, LoopPlace, What, Wish};
+use crate::metrics::Metrics;
 use crate::proto::{FrameBuffer, Message};
 
 /// The loops of one server.
@@ -53,7 +54,7 @@ impl Loops {
         let endpoints = Endpoints::new(settings);
         let start = |index| {
             let mut endpoints = endpoints.clone();
-            endpoints.on_start(LoopPlace { index, count });
+            endpoints.on_start(LoopPlace { index, count }, &Metrics::new(count));
             Loop::new(endpoints)
         };
         Self {
@@ -212,7 +213,7 @@ impl Loop {
         };
         for Wish { session, what } in std::mem::take(&mut self.wishes) {
             match what {
-                What::Reply(range) => {
+                What::Reply(range, _) => {
                     if let Some(client) = self.clients.get_mut(&session) {
                         client.heard.extend(parse(range));
                     }

@@ -36,6 +36,7 @@ use std::time::Duration;
 use crate::config::Config;
 use crate::handler::{self, Answer, Arrival, Command, Handler, LoopPlace, Receipt, Upgrade};
 use crate::http::{Handshake, HttpError, OriginPolicy, Request, Response};
+use crate::metrics::Metrics;
 use crate::proto::Message;
 use credential::Gate;
 pub use credential::{AccessKey, CredentialError, PublicUrl};
@@ -281,7 +282,7 @@ impl Handler for Endpoints {
     type Peer = Peer;
     type Note = Note;
 
-    fn on_start(&mut self, place: LoopPlace) {
+    fn on_start(&mut self, place: LoopPlace, _metrics: &Metrics) {
         self.hubs.on_start(place);
     }
 

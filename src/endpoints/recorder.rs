@@ -71,7 +71,7 @@ impl Recorder {
         for Wish { session, what } in self.wishes.drain(..) {
             assert_eq!(session, self.session);
             match what {
-                What::Reply(range) => lines.extend(messages(&shared, range)),
+                What::Reply(range, _) => lines.extend(messages(&shared, range)),
                 What::Deliver { delivery, token } => {
                     let (head, payload) = single_message(&shared, delivery.frame);
                     let recipients = recipients_text(&delivery.recipients);

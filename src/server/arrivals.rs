@@ -14,6 +14,8 @@ use super::socket::Socket;
 use super::tokens::{id_of, token_of};
 use crate::delivery::SessionId;
 use crate::handler::Handler;
+use crate::metrics::{Budget, Status};
+use crate::session::Cause;
 
 impl<H: Handler, S: Socket> EventLoop<H, S> {
     /// Accepts those who wait, if this is the loop that accepts, and hands them out to all loops in turn. Those for whom
@@ -35,6 +37,10 @@ impl<H: Handler, S: Socket> EventLoop<H, S> {
             accepted.push((socket, remote));
         });
         self.has_unaccepted = progress == Accepted::UntilBudget;
+        self.now.counters.accepted.add(accepted.len() as u64);
+        if self.has_unaccepted {
+            self.now.counters.budgets_hit.add(Budget::Accept, 1);
+        }
         for (socket, remote) in accepted {
             // Only this loop takes places, so it cannot take too many.
             if self.open_count.load(Ordering::Relaxed) >= self.now.config.connections_max {
@@ -42,6 +48,8 @@ impl<H: Handler, S: Socket> EventLoop<H, S> {
                     log::debug!("{remote}: refused, the limit of connections is reached");
                     listener.refuse(socket, now);
                 }
+                self.now.counters.ended.add(Cause::NoPlace, 1);
+                self.now.counters.responses.add(Status(503), 1);
                 continue;
             }
             self.open_count.fetch_add(1, Ordering::Relaxed);
@@ -78,6 +86,7 @@ impl<H: Handler, S: Socket> EventLoop<H, S> {
         let key = key.inspect_err(|error| {
             log::warn!("{remote}: refused: {error}");
             self.open_count.fetch_sub(1, Ordering::Relaxed);
+            self.now.counters.ended.add(Cause::NoPlace, 1);
         });
         let id = id_of(self.index, key.ok()?)?;
         self.touch(id);

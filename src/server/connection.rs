@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use mio::net::TcpStream;
 
+use super::accounts::Metered;
 use super::activity::Activity;
 use super::application::Application;
 use super::recovery::Recovery;
@@ -20,10 +21,11 @@ use crate::config::Config;
 use crate::delivery::{Feed, SessionId, Terms};
 use crate::handler::{Answer, Handler, Receipt, Recover};
 use crate::http::{HttpError, Response};
+use crate::metrics::{Counters, Eviction};
 use crate::outbox::{Flushed, Outbox, Overflow, Pushed};
 use crate::proto::{CloseFrame, EncodedFrame};
 use crate::replay::ReplayBudget;
-use crate::session::{Cause, Event, Intake, Session};
+use crate::session::{Event, Intake, Session};
 
 /// A peer: its socket, where it is in its life, what it is owed, and what the application knows of it.
 #[derive(Debug)]
@@ -47,6 +49,8 @@ pub(super) struct Connection<P, S = TcpStream> {
     pub(super) is_unfinished: bool,
     /// Whether the last write found the socket full and no event has said otherwise since.
     pub(super) is_blocked: bool,
+    /// Messages whose way ends neither in the socket nor in the count of what was dropped yet.
+    pub(super) queued_count: u32,
 }
 
 /// Whether a budget cut the work on a connection short, although its socket would have gone on.
@@ -67,6 +71,8 @@ pub(super) struct Now {
     /// The time of this turn.
     pub(super) moment: Moment,
     pub(super) config: Arc<Config>,
+    /// Where this loop counts.
+    pub(super) counters: Arc<Counters>,
     /// Whether the server is going away; the first loop to know sets it for all.
     pub(super) is_draining: Arc<AtomicBool>,
     /// What all recoverable connections of the process may leave unacknowledged.
@@ -93,6 +99,7 @@ impl<P, S: Socket> Connection<P, S> {
             is_dirty: false,
             is_unfinished: false,
             is_blocked: false,
+            queued_count: 0,
         }
     }
 
@@ -125,6 +132,7 @@ impl<P, S: Socket> Connection<P, S> {
                     break;
                 }
                 Ok(count) => {
+                    now.counters.bytes_in.add(count as u64);
                     let recover = self.on_bytes(id, &mut buffer[..count], application, now);
                     if let Some(recover) = recover {
                         return Progress::Recovers(recover);
@@ -186,6 +194,7 @@ impl<P, S: Socket> Connection<P, S> {
                     if intake.message_count > message_allowance {
                         break;
                     }
+                    now.counters.messages_in.add(1);
                     if let Some(peer) = &mut self.peer {
                         let (handler, mut out) = application.for_session(id);
                         handler.on_message(peer, message, &mut out);
@@ -236,11 +245,14 @@ impl<P, S: Socket> Connection<P, S> {
             .saturating_add(replayed_bytes_max);
         self.outbox
             .push(frames, bytes_max)
-            .inspect_err(|Overflow| self.evict(now))
+            .inspect_err(|Overflow| self.evict(Eviction::Overflow, now))
     }
 
     /// Gives up on a peer that does not keep up.
-    pub(super) fn evict(&mut self, now: &Now) {
+    pub(super) fn evict(&mut self, reason: Eviction, now: &Now) {
+        if self.session.is_open() {
+            now.counters.evicted.add(reason, 1);
+        }
         self.session
             .evict(now.moment, &now.config, &mut self.outbox);
     }
@@ -259,12 +271,7 @@ impl<P, S: Socket> Connection<P, S> {
     ) -> Result<Pushed, Overflow> {
         self.outbox
             .push_of(feed, terms, frame, now.config.outbox_bytes_max)
-            .inspect_err(|Overflow| self.evict(now))
-    }
-
-    /// How many queued messages were dropped in favour of others since the last call.
-    pub(super) fn take_displaced_count(&mut self) -> u32 {
-        self.outbox.take_displaced_count()
+            .inspect_err(|Overflow| self.evict(Eviction::Overflow, now))
     }
 
     /// Closes the WebSocket after what is queued; a session that has lost its own does not wait for another.
@@ -301,7 +308,7 @@ impl<P, S: Socket> Connection<P, S> {
     /// Does what is due at this moment.
     pub(super) fn on_deadline(&mut self, now: &Now) {
         if now.moment >= self.stall_deadline(&now.config) {
-            self.evict(now);
+            self.evict(Eviction::Stalled, now);
         }
         if self.is_held_back(now) {
             self.session.excuse_silence(now.moment);
@@ -319,13 +326,15 @@ impl<P, S: Socket> Connection<P, S> {
         now: &Now,
     ) -> Progress {
         let mut progress = Progress::Done;
+        self.account_for_displaced(&now.counters);
         if self.is_blocked {
             self.outbox.keep_blocked();
         } else if let Some(socket) = &mut self.socket
             && !self.session.is_closed()
         {
             let budget = now.config.write_budget_bytes;
-            match self.outbox.write_to(socket, budget, now.moment) {
+            let mut socket = Metered::new(socket, &now.counters.bytes_out);
+            match self.outbox.write_to(&mut socket, budget, now.moment) {
                 Ok(Flushed::Everything) => self.on_flushed(now),
                 Ok(Flushed::UntilBlocked) => self.is_blocked = true,
                 Ok(Flushed::UntilBudget) => progress = Progress::Unfinished,
@@ -344,6 +353,7 @@ impl<P, S: Socket> Connection<P, S> {
     }
 
     fn on_flushed(&mut self, now: &Now) {
+        self.account_for_queue(0, &now.counters);
         if self.session.on_flushed(now.moment, &now.config)
             && let Some(socket) = &self.socket
             && let Err(error) = socket.finish()
@@ -388,21 +398,6 @@ impl<P, S: Socket> Connection<P, S> {
     pub(super) fn is_closed(&self) -> bool {
         self.session.is_closed() && self.lost_until().is_none()
     }
-
-    /// Says in the log how the connection ended.
-    pub(super) fn log_end(&mut self, id: SessionId) {
-        let ending = self.session.ending();
-        let unsent = self.outbox.clear();
-        let level = match ending.cause {
-            Cause::Violation(_) | Cause::SlowConsumer | Cause::Refused(_) => log::Level::Info,
-            _ => log::Level::Debug,
-        };
-        log::log!(
-            level,
-            "{id} {}: {ending}, {unsent} messages unsent",
-            self.remote.address()
-        );
-    }
 }
 
 /// When the first ping of a connection is due: spread over the interval, evenly for consecutive slots.
@@ -438,7 +433,7 @@ mod tests {
             (
                 "Connection without its socket",
                 size_of::<Connection<Peer>>() - size_of::<Option<TcpStream>>(),
-                if cfg!(debug_assertions) { 128 } else { 132 },
+                if cfg!(debug_assertions) { 136 } else { 132 },
             ),
         ];
         for (name, size, expected) in sizes {

@@ -36,8 +36,8 @@ impl<H: Handler, S: Socket> EventLoop<H, S> {
         let mut wishes = std::mem::replace(&mut self.application.wishes, spare);
         for Wish { session, what } in wishes.drain(..) {
             match what {
-                What::Reply(range) => {
-                    self.reply(session, &frames.slice(range));
+                What::Reply(range, count) => {
+                    self.reply(session, &frames.slice(range), count);
                 }
                 What::Deliver { delivery, token } => {
                     let delivery = delivery.map(|range| frames.slice(range));
@@ -233,6 +233,7 @@ impl<H: Handler, S: Socket> EventLoop<H, S> {
                     connection.send_of(feed, terms, &delivery.frame, &self.now)
                 }
             };
+            connection.account_for(pushed, 1, &self.now.counters);
             match pushed {
                 Ok(Pushed::Queued) => outcome.recipients += 1,
                 Ok(Pushed::Dropped) | Err(Overflow) => outcome.dropped += 1,
@@ -240,22 +241,20 @@ impl<H: Handler, S: Socket> EventLoop<H, S> {
             self.dirty.add(id, &mut connection.is_dirty);
         }
         numbered.push_into(&mut self.connections);
-        self.total += outcome;
         outcome
     }
 
-    /// Sends frames to the one who asked for them.
-    fn reply(&mut self, session: SessionId, frames: &EncodedFrame) {
+    /// Sends frames, of so many messages, to the one who asked for them.
+    fn reply(&mut self, session: SessionId, frames: &EncodedFrame, count: u32) {
         if let Some(connection) = self
             .connections
             .get_mut(key_of(session))
             .filter(|connection| connection.can_send())
         {
-            match connection.send(frames, &self.now) {
-                Ok(()) => self.total.recipients += 1,
-                Err(_) => self.total.dropped += 1,
-            }
-            self.touch(session);
+            let pushed = connection.send(frames, &self.now);
+            let pushed = pushed.map(|()| Pushed::Queued);
+            connection.account_for(pushed, count, &self.now.counters);
+            self.dirty.add(session, &mut connection.is_dirty);
         }
     }
 

@@ -17,6 +17,7 @@ use super::application::Application;
 use super::connection::{Connection, Now, Progress};
 use super::listener::Listener;
 use super::mailbox::{Letter, PostOffice};
+use super::marked_list::MarkedList;
 use super::receipts::Receipts;
 use super::shutdown::{Ended, Stop};
 use super::socket::Socket;
@@ -24,8 +25,9 @@ use super::timers::{Tick, Timers};
 use super::tokens::{self, Readiness, key_of};
 use crate::clock::Moment;
 use crate::config::Config;
-use crate::delivery::{Outcome, SessionId};
+use crate::delivery::SessionId;
 use crate::handler::{Handler, Wish};
+use crate::metrics::{Budget, Metrics};
 use crate::registry::Registry;
 use crate::replay::ReplayBudget;
 
@@ -60,7 +62,7 @@ pub(super) struct EventLoop<H: Handler, S: Socket = TcpStream> {
     /// Those that a budget cut off; no event will remind of them.
     pub(super) unfinished: MarkedList,
     /// Those whose slot is to be freed when the turn is over.
-    finished: Vec<SessionId>,
+    pub(super) finished: Vec<SessionId>,
     has_unread_letters: bool,
     /// Whether nothing is read in this turn, because another loop has to catch up first.
     is_congested: bool,
@@ -70,25 +72,6 @@ pub(super) struct EventLoop<H: Handler, S: Socket = TcpStream> {
     pub(super) stop: Stop,
     /// The memory of a list of wishes that was done.
     pub(super) spare_wishes: Vec<Wish<H::Note>>,
-    /// What became of all deliveries of this loop, for the log.
-    pub(super) total: Outcome,
-}
-
-/// A list of connections that each know whether they are on it, so that nobody is on it twice.
-#[derive(Debug, Default)]
-pub(super) struct MarkedList(Vec<SessionId>);
-
-impl MarkedList {
-    /// Adds `id` unless its mark is set, and sets the mark.
-    pub(super) fn add(&mut self, id: SessionId, mark: &mut bool) {
-        if !std::mem::replace(mark, true) {
-            self.0.push(id);
-        }
-    }
-
-    fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
 }
 
 /// What the loops of one server share.
@@ -98,6 +81,7 @@ pub(super) struct Shared {
     pub(super) config: Arc<Config>,
     pub(super) open_count: Arc<AtomicUsize>,
     pub(super) is_draining: Arc<AtomicBool>,
+    pub(super) metrics: Metrics,
     pub(super) replay_budget: ReplayBudget,
 }
 
@@ -112,6 +96,7 @@ impl<H: Handler, S: Socket> EventLoop<H, S> {
         let now = Now {
             moment: Moment::after_start(shared.clock.elapsed()),
             config: shared.config,
+            counters: Arc::clone(&shared.metrics.loops()[usize::from(index)]),
             is_draining: shared.is_draining,
             replay_budget: shared.replay_budget,
         };
@@ -139,7 +124,6 @@ impl<H: Handler, S: Socket> EventLoop<H, S> {
             next_loop: 0,
             stop: Stop::Not,
             spare_wishes: Vec::new(),
-            total: Outcome::default(),
         }
     }
 
@@ -177,8 +161,14 @@ impl<H: Handler, S: Socket> EventLoop<H, S> {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => events.clear(),
             polled => polled?,
         }
-        let moment = Moment::after_start(self.clock.elapsed());
-        self.go_through(moment, events.iter().map(Readiness::from))
+        let began = self.clock.elapsed();
+        self.go_through(
+            Moment::after_start(began),
+            events.iter().map(Readiness::from),
+        )?;
+        let turn_time = self.clock.elapsed() - began;
+        self.now.counters.turn_time.observe(turn_time);
+        Ok(())
     }
 
     /// One turn: everything that is ready happens, then everything that was asked for, then everyone is flushed.
@@ -189,7 +179,7 @@ impl<H: Handler, S: Socket> EventLoop<H, S> {
     ) -> io::Result<()> {
         self.now.moment = moment;
         self.is_congested = self.post_office.is_congested();
-        let unfinished = std::mem::take(&mut self.unfinished.0);
+        let unfinished = self.unfinished.take();
         for event in events {
             self.on_event(event);
         }
@@ -203,6 +193,7 @@ impl<H: Handler, S: Socket> EventLoop<H, S> {
         self.fire_timers();
         self.settle()?;
         self.free_finished();
+        self.now.counters.open.set(self.connections.len() as u64);
         Ok(())
     }
 
@@ -268,7 +259,10 @@ impl<H: Handler, S: Socket> EventLoop<H, S> {
         self.dirty.add(id, &mut connection.is_dirty);
         match progress {
             Progress::Done => {}
-            Progress::Unfinished => self.unfinished.add(id, &mut connection.is_unfinished),
+            Progress::Unfinished => {
+                self.now.counters.budgets_hit.add(Budget::Read, 1);
+                self.unfinished.add(id, &mut connection.is_unfinished);
+            }
             Progress::Recovers(recover) => self.hand_over(id, *recover),
         }
         if self.application.frames.len() >= TURN_BYTES_MAX {
@@ -307,13 +301,12 @@ impl<H: Handler, S: Socket> EventLoop<H, S> {
     }
 
     fn flush_dirty(&mut self) {
-        let mut dirty = std::mem::take(&mut self.dirty.0);
+        let mut dirty = self.dirty.take();
         for id in dirty.drain(..) {
             let Some(connection) = self.connections.get_mut(key_of(id)) else {
                 continue;
             };
             connection.is_dirty = false;
-            self.total.withdraw(connection.take_displaced_count());
             let progress = connection.flush(id, &mut self.application, &self.now);
             if connection.is_closed() {
                 self.finished.push(id);
@@ -331,11 +324,12 @@ impl<H: Handler, S: Socket> EventLoop<H, S> {
                 self.timers.arm(id, tick);
             }
             if matches!(progress, Progress::Unfinished) {
+                self.now.counters.budgets_hit.add(Budget::Write, 1);
                 self.unfinished.add(id, &mut connection.is_unfinished);
             }
         }
         // Nobody became dirty while the list was out: that takes a wish.
-        self.dirty.0 = dirty;
+        self.dirty.give_back(dirty);
     }
 
     fn fire_timers(&mut self) {
@@ -363,7 +357,7 @@ impl<H: Handler, S: Socket> EventLoop<H, S> {
                 // It fails only for a socket that is not registered, and then there is nothing to undo.
                 let _ = self.poll.registry().deregister(&mut socket);
             }
-            connection.log_end(id);
+            connection.on_end(id, &self.now.counters);
             self.open_count.fetch_sub(1, Ordering::Relaxed);
             // A descriptor is free, which no event of the listener will say.
             self.has_unaccepted |= self
@@ -381,6 +375,9 @@ impl<H: Handler, S: Socket> EventLoop<H, S> {
         self.has_unread_letters = self
             .post_office
             .take(self.now.config.letter_budget, &mut letters);
+        if self.has_unread_letters {
+            self.now.counters.budgets_hit.add(Budget::Letters, 1);
+        }
         for letter in letters {
             match letter {
                 Letter::Adopt(socket, remote) => self.adopt_from_afar(socket, remote),

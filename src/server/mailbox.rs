@@ -54,6 +54,8 @@ pub(super) trait Stoppable: Send + Sync {
     fn drain_all(&self, drain: Drain);
     /// Sends every loop a [`Letter::Stop`].
     fn stop_all(&self);
+    /// Throws away what no loop will read any more; how many connections were among it.
+    fn drop_unread(&self) -> u64;
 }
 
 /// Letters for one loop, in the order of posting.
@@ -217,6 +219,15 @@ impl<H: Handler, S: Send> Stoppable for Arc<[Mailbox<H, S>]> {
 
     fn stop_all(&self) {
         post_to_all(self, || Letter::Stop);
+    }
+
+    fn drop_unread(&self) -> u64 {
+        let mut letters = Vec::new();
+        for mailbox in &**self {
+            mailbox.take(usize::MAX, &mut letters);
+        }
+        let is_connection = |letter: &&Letter<H, S>| matches!(letter, Letter::Adopt(..));
+        letters.iter().filter(is_connection).count() as u64
     }
 }
 

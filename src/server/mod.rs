@@ -4,6 +4,7 @@
 //! loop; a delivery to connections of another loop is a letter into that loop's mailbox. Letters between two loops
 //! keep their order, so messages of one sender reach each receiver in the order sent.
 
+mod accounts;
 mod activity;
 mod application;
 mod arrivals;
@@ -15,6 +16,7 @@ mod errand;
 mod event_loop;
 mod listener;
 mod mailbox;
+mod marked_list;
 mod receipts;
 mod recovery;
 mod refusals;
@@ -45,11 +47,14 @@ pub use self::shutdown::Ended;
 use crate::clock::Moment;
 use crate::config::{Config, ConfigError};
 use crate::handler::{Handler, LoopPlace};
+use crate::metrics::Metrics;
 use crate::replay::ReplayBudget;
+use crate::session::Cause;
 
 /// A server that listens and is ready to run.
 pub struct Server<H: Handler> {
     loops: Vec<EventLoop<H>>,
+    metrics: Metrics,
     local_addresses: Vec<SocketAddr>,
     stopper: Stopper,
 }
@@ -108,11 +113,13 @@ impl<H: Handler> Server<H> {
             .map(|poll| Ok(Mailbox::new(Waker::new(poll.registry(), tokens::WAKER)?)))
             .collect::<io::Result<Arc<[_]>>>()?;
         let replay_budget_bytes = config.replay_budget_bytes;
+        let metrics = Metrics::new(mailboxes.len());
         let shared = Shared {
             clock: Instant::now(),
             config: Arc::new(config),
             open_count: Arc::default(),
             is_draining: Arc::default(),
+            metrics: metrics.clone(),
             replay_budget: ReplayBudget::new(replay_budget_bytes),
         };
         let stopper = Stopper {
@@ -126,16 +133,18 @@ impl<H: Handler> Server<H> {
             .map(|(index, poll)| {
                 let post_office = PostOffice::new(usize::from(index), Arc::clone(&mailboxes));
                 let mut handler = handler.clone();
-                handler.on_start(LoopPlace {
+                let place = LoopPlace {
                     index: usize::from(index),
                     count: mailboxes.len(),
-                });
+                };
+                handler.on_start(place, &metrics);
                 EventLoop::new(index, poll, post_office, handler, shared.clone())
             })
             .collect();
         loops[0].listen(listener)?;
         Ok(Self {
             loops,
+            metrics,
             local_addresses,
             stopper,
         })
@@ -155,6 +164,12 @@ impl<H: Handler> Server<H> {
     #[must_use]
     pub fn local_addresses(&self) -> &[SocketAddr] {
         &self.local_addresses
+    }
+
+    /// What its loops count.
+    #[must_use]
+    pub fn metrics(&self) -> Metrics {
+        self.metrics.clone()
     }
 
     /// A handle that stops the server.
@@ -193,6 +208,11 @@ impl<H: Handler> Server<H> {
                 // One loop that was told to end at once is enough: so were the others.
                 result = result.and_then(|result| Ok(result.max(ended?)));
             }
+            let first = &self.metrics.loops()[0];
+            first
+                .ended
+                .add(Cause::Local, self.stopper.loops.drop_unread());
+            log::info!("all loops have ended: {}", self.metrics.balance());
             result
         })
     }

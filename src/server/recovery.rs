@@ -21,6 +21,7 @@ use super::tokens::{key_of, token_of};
 use crate::clock::Moment;
 use crate::delivery::{Numbering, RecoveryToken, SessionId};
 use crate::handler::{Handler, Recover};
+use crate::metrics::Eviction;
 use crate::outbox::Overflow;
 use crate::proto::{CloseCode, CloseFrame, EncodedFrame, FrameHeader, Role};
 use crate::replay::Replay;
@@ -97,6 +98,7 @@ impl<P, S: Socket> Connection<P, S> {
         let is_over = |until: Moment| now.moment >= until || now.is_draining();
         if self.lost_until().is_some_and(is_over) {
             self.recovery = None;
+            self.account_for_queue(u32::MAX, &now.counters);
             application.on_closed(id, self.peer.take());
         }
     }
@@ -175,7 +177,7 @@ impl<P, S: Socket> Connection<P, S> {
     /// Ends a connection that has too much unacknowledged. Its client must not come back for the same: 1008.
     fn give_up(&mut self, now: &Now) {
         self.stop_waiting(now);
-        self.evict(now);
+        self.evict(Eviction::Unacknowledged, now);
     }
 
     /// A connection that waits for a new socket ends when it is looked at next.
@@ -311,6 +313,7 @@ impl<H: Handler, S: Socket> EventLoop<H, S> {
         } = attachment;
         // The connection that brought the request has given its place back.
         self.open_count.fetch_add(1, Ordering::Relaxed);
+        self.now.counters.accepted.add(1);
         let Some(id) = self.adopt(socket, remote) else {
             return;
         };

@@ -11,6 +11,7 @@ use crate::clock::Moment;
 use crate::delivery::SessionId;
 use crate::handler::{Answer, Arrival, Handler, Upgrade};
 use crate::http::{HttpError, Response};
+use crate::metrics::Status;
 use crate::replay::Replay;
 
 impl<P, S: Socket> Connection<P, S> {
@@ -32,6 +33,7 @@ impl<P, S: Socket> Connection<P, S> {
         match verdict {
             Ok(()) => self.session.go_on(&mut self.outbox),
             Err(response) => {
+                now.counters.responses.add(Status(response.status()), 1);
                 self.session
                     .respond(&response, now.moment, &now.config, &mut self.outbox);
             }
@@ -47,6 +49,7 @@ impl<P, S: Socket> Connection<P, S> {
     ) {
         match answer {
             Answer::Respond(response) => {
+                now.counters.responses.add(Status(response.status()), 1);
                 self.session
                     .respond(&response, now.moment, &now.config, &mut self.outbox);
             }
@@ -65,6 +68,7 @@ impl<P, S: Socket> Connection<P, S> {
                     let replay = Replay::new(numbering, token, now.replay_budget.clone());
                     Box::new(Recovery::new(replay, expires_at))
                 });
+                now.counters.upgraded.add(1);
                 let first_ping = first_ping_after(id, now.config.ping_interval);
                 self.session
                     .open(&handshake, first_ping, now.moment, &mut self.outbox);
@@ -82,6 +86,7 @@ impl<P, S: Socket> Connection<P, S> {
             return false;
         }
         self.peer = None;
+        now.counters.responses.add(Status(response.status()), 1);
         self.session
             .respond(response, now.moment, &now.config, &mut self.outbox);
         true

@@ -10,7 +10,7 @@ use super::mailbox::Letter;
 use super::socket::Socket;
 use super::tokens::{id_of, key_of};
 use crate::clock::Moment;
-use crate::delivery::{Outcome, SessionId};
+use crate::delivery::SessionId;
 use crate::handler::{Handler, What, Wish};
 use crate::proto::CloseCode;
 
@@ -134,7 +134,7 @@ impl<H: Handler, S: Socket> EventLoop<H, S> {
         self.now.is_draining.store(true, Ordering::Relaxed);
         for &id in &cut_off {
             if let Some(connection) = self.connections.get_mut(key_of(id)) {
-                connection.session.on_broken();
+                connection.session.cut_off();
                 self.dirty.add(id, &mut connection.is_dirty);
             }
         }
@@ -148,12 +148,9 @@ impl<H: Handler, S: Socket> EventLoop<H, S> {
         };
         self.settle()?;
         self.free_finished();
-        let Outcome {
-            recipients,
-            dropped,
-        } = self.total;
+        self.now.counters.open.set(self.connections.len() as u64);
         log::info!(
-            "loop {} ends: {recipients} messages delivered, {dropped} dropped, {} connections cut off",
+            "loop {} ends: {} connections cut off",
             self.index,
             cut_off.len()
         );

@@ -73,6 +73,8 @@ pub enum Cause {
     Local,
     /// The socket went over to the session that it recovers.
     HandedOver,
+    /// There was no place for it.
+    NoPlace,
 }
 
 impl fmt::Display for Cause {
@@ -92,6 +94,7 @@ impl fmt::Display for Cause {
             Self::Expired => "credential expired",
             Self::Local => "closed by the server",
             Self::HandedOver => "goes on as another session",
+            Self::NoPlace => "no place",
         };
         f.write_str(text)
     }

@@ -266,6 +266,11 @@ impl Session {
         self.life.finish(Cause::HandedOver);
     }
 
+    /// The server ends without waiting for the connection.
+    pub fn cut_off(&mut self) {
+        self.life.finish(Cause::Local);
+    }
+
     /// The connection is broken: nothing can be read or written any more.
     pub fn on_broken(&mut self) {
         self.life.finish(Cause::PeerLost);
@@ -310,6 +315,12 @@ impl Session {
     #[inline]
     pub fn can_send(&self) -> bool {
         self.life.can_send()
+    }
+
+    /// Whether it has become a WebSocket, be that open or not.
+    #[must_use]
+    pub fn is_websocket(&self) -> bool {
+        matches!(self.reader, Reader::WebSocket(_))
     }
 
     /// Whether the WebSocket is open in both directions.
