@@ -115,13 +115,19 @@ const DIFFERENCES: &[Difference] = &[
     },
     Difference {
         of: TokioWebsockets,
-        name: "judges a Close of one byte by its header",
-        why: "we do as soon as the byte is there",
-        covers: |case| {
-            case.only_they_fail_with(1002)
-                && case.we_fail_when_the_frame_is_whole(Fault::TruncatedCloseCode)
-        },
+        name: "judges a frame by what is there of its header",
+        why: "we wait for the rest of it, or for the one byte of a Close, and then say the same",
+        covers: |case| case.we_fail_like_them_when_the_frame_is_whole(),
         example: b"\x88\x81\0\0\0\0",
+    },
+    Difference {
+        of: TokioWebsockets,
+        name: "takes a text that ends inside a character if its last frame is empty",
+        why: "RFC 6455 8.1: it is no UTF-8",
+        covers: |case| {
+            case.fault == Some(Fault::InvalidUtf8) && case.they_add_a_text_at_an_empty_frame()
+        },
+        example: b"\x01\x81\0\0\0\0\xc3\x80\x80\0\0\0\0",
     },
     Difference {
         of: TokioWebsockets,

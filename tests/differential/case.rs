@@ -24,17 +24,21 @@ impl Case<'_> {
         self.theirs.events == self.ours.events && self.theirs.end == End::Failed(code)
     }
 
-    /// Whether they fail with `code` where we wait for more.
-    pub(crate) fn only_they_fail_with(&self, code: u16) -> bool {
-        self.ours.end == End::Open && self.they_fail_there_with(code)
-    }
-
     /// Whether they read a Close behind what we read.
     pub(crate) fn they_add_a_close(&self) -> bool {
         matches!(
             self.theirs.events.split_last(),
             Some((Event::Close(Some(_)), before)) if before == self.ours.events
         )
+    }
+
+    /// Whether they read a broken text where we fail, at a frame without payload.
+    pub(crate) fn they_add_a_text_at_an_empty_frame(&self) -> bool {
+        let frame = self.faulty_frame_of(self.arriving.stream);
+        let more = self.theirs.events.strip_prefix(&self.ours.events[..]);
+        let is_broken = |text: &str| text.contains(char::REPLACEMENT_CHARACTER);
+        frame.payload_len == Some(0)
+            && matches!(more, Some([Event::Text(text), ..]) if is_broken(text))
     }
 
     /// Whether we read the same but for the code of a Close, which is `code` for us.
@@ -51,23 +55,26 @@ impl Case<'_> {
         }
     }
 
-    /// Whether they wait for more where we fail, and fail as we do when they get the rest of the frame, or find it too
-    /// large when they get the rest of its header.
+    /// Whether they wait for more where we fail, and fail as we do when they get the rest of the frame; or find the
+    /// frame too large, or the text wrong whose size we refuse.
     pub(crate) fn they_fail_when_the_frame_is_whole(&self) -> bool {
         if self.theirs.end != End::Open || self.theirs.events != self.ours.events {
             return false;
         }
         let stream = self.completed();
         let theirs = self.decoder.read(self.arriving_with(&stream), &self.limits);
-        let is_too_large = self.faulty_frame_of(&stream).is_larger_than(&self.limits);
-        theirs.events == self.ours.events
-            && (theirs.end == self.ours.end || is_too_large && theirs.end == End::Failed(1009))
+        let is_explained = match theirs.end {
+            End::Failed(1009) => self.faulty_frame_of(&stream).is_larger_than(&self.limits),
+            End::Failed(1007) => self.fault == Some(ProtocolError::MessageTooBig),
+            _ => false,
+        };
+        theirs.events == self.ours.events && (theirs.end == self.ours.end || is_explained)
     }
 
-    /// Whether we find this fault when we get the rest of the frame.
-    pub(crate) fn we_fail_when_the_frame_is_whole(&self, fault: ProtocolError) -> bool {
-        let (_, found) = ours(self.arriving_with(&self.completed()), &self.limits);
-        found == Some(fault)
+    /// Whether we wait for more where they fail, and fail as they do when we get the rest of the frame.
+    pub(crate) fn we_fail_like_them_when_the_frame_is_whole(&self) -> bool {
+        let (ours, _) = ours(self.arriving_with(&self.completed()), &self.limits);
+        self.ours.end == End::Open && ours == self.theirs
     }
 
     /// Whether the frame that ends the stream for us is larger than a message may be.
