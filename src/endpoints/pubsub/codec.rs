@@ -1,14 +1,11 @@
 //! From the wire: the text of one message to what the client asks for.
 //!
-//! One pass of `serde_json` over borrowed text: nothing is copied but strings that are written with escapes, and `data`
-//! and `metadata` are only delimited. Work and memory are linear in the length of the text (depth is bounded first).
+//! Work and memory are linear in the length of the text, and nothing of it is copied but strings that are written with
+//! escapes; see [`fields`](super::fields).
 
 use std::borrow::Cow;
 
-use serde::Deserialize;
-use serde_json::value::RawValue;
-
-use super::nesting;
+use super::fields::{Fields, Json, Text};
 use super::payload::{DataType, Payload};
 
 /// A valid message of a client.
@@ -124,56 +121,8 @@ const EVENT_BYTES_MAX: usize = 128;
 /// # Errors
 /// Says what is wrong with the message.
 pub(super) fn parse(text: &str) -> Result<ClientMessage<'_>, InvalidMessage> {
-    if !nesting::is_shallow(text) {
-        return Err(InvalidMessage::TooDeep);
-    }
-    // serde would read the fields from an array as well.
-    if !text.trim_ascii_start().starts_with('{') {
-        return Err(InvalidMessage::Malformed);
-    }
-    let fields: Fields<'_> = serde_json::from_str(text).map_err(|_| InvalidMessage::Malformed)?;
-    fields.into_message()
+    Fields::parse(text)?.into_message()
 }
-
-/// The fields of all messages; which of them are needed depends on the type.
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Fields<'a> {
-    /// Which message it is: a name of [`Kind::NAMES`].
-    #[serde(borrow)]
-    r#type: Text<'a>,
-    /// What is joined, left or sent to.
-    #[serde(borrow)]
-    group: Option<Text<'a>>,
-    /// The number for the acknowledgement; an integer without sign, point or exponent.
-    ack_id: Option<u64>,
-    /// The number of a message that the client has; an integer like `ack_id`.
-    sequence_id: Option<u64>,
-    /// Whether the sender is left out; false if absent.
-    no_echo: Option<bool>,
-    /// Whether who joins wants to know of the others; false if absent.
-    presence: Option<bool>,
-    /// Whether who joins wants to know what was said before; false if absent.
-    history: Option<bool>,
-    /// A name of a [`DataType`].
-    #[serde(borrow)]
-    data_type: Option<Text<'a>>,
-    /// The payload.
-    #[serde(borrow)]
-    data: Option<&'a RawValue>,
-    /// The name of an event.
-    #[serde(borrow)]
-    event: Option<Text<'a>>,
-    /// How long the message is of use, in seconds; at most [`TTL_SECONDS_MAX`].
-    ttl_seconds: Option<u64>,
-    /// What travels with the payload.
-    #[serde(borrow)]
-    metadata: Option<&'a RawValue>,
-}
-
-/// A string that is borrowed unless it has escapes (serde borrows no `Cow` within an `Option` by itself).
-#[derive(Deserialize)]
-struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
 
 /// The types of messages that clients send.
 #[derive(Clone, Copy)]
@@ -215,7 +164,10 @@ impl Kind {
 impl<'a> Fields<'a> {
     /// The message of its type, if all that it needs is there.
     fn into_message(self) -> Result<ClientMessage<'a>, InvalidMessage> {
-        let kind = Kind::from_name(&self.r#type.0).ok_or(InvalidMessage::UnknownType)?;
+        let Some(Text(name)) = &self.r#type else {
+            return Err(InvalidMessage::Malformed);
+        };
+        let kind = Kind::from_name(name).ok_or(InvalidMessage::UnknownType)?;
         let ack_id = self.ack_id;
         let request = match kind {
             Kind::Ping => return Ok(ClientMessage::Ping),
@@ -241,7 +193,7 @@ impl<'a> Fields<'a> {
     /// The name of the group, which is needed and not blank.
     fn into_group(self) -> Result<Cow<'a, str>, InvalidMessage> {
         match self.group {
-            Some(Text(group)) if !group.trim().is_empty() => Ok(group),
+            Some(Text(group)) if !is_blank(&group) => Ok(group),
             _ => Err(InvalidMessage::BadGroup),
         }
     }
@@ -282,19 +234,24 @@ impl<'a> Fields<'a> {
             Some(Text(name)) => DataType::from_name(name).ok_or(InvalidMessage::UnknownDataType)?,
         };
         self.data
-            .and_then(|data| Payload::new(data_type, data))
+            .and_then(|Json(data)| Payload::new(data_type, data))
             .ok_or(InvalidMessage::BadData)
     }
 
     /// The metadata, if there is some.
     fn metadata(&self) -> Result<Option<&'a str>, InvalidMessage> {
-        match self.metadata.map(RawValue::get) {
+        match self.metadata.map(|Json(json)| json) {
             Some(json) if !json.starts_with('{') || json.len() > METADATA_BYTES_MAX => {
                 Err(InvalidMessage::BadMetadata)
             }
             metadata => Ok(metadata),
         }
     }
+}
+
+/// Whether `name` has nothing that can be seen.
+pub(super) fn is_blank(name: &str) -> bool {
+    name.chars().all(char::is_whitespace)
 }
 
 /// Whether `name` is a letter, followed by letters, digits, `_`, `.` and `-`.

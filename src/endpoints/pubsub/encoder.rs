@@ -8,6 +8,7 @@ use std::io::Write;
 use super::client::UserId;
 use super::codec::GroupMessage;
 use super::connection_id::ConnectionId;
+use super::fields::is_plain;
 use super::payload::Payload;
 use super::presence::Change;
 use super::refusal::Refusal;
@@ -63,10 +64,8 @@ impl Encoder {
 
     /// What was asked for is done.
     pub(super) fn ack(&mut self, ack_id: u64) -> &[u8] {
-        self.begin("");
-        self.push_fmt(format_args!(
-            r#"{{"type":"ack","ackId":{ack_id},"success":true}}"#
-        ));
+        self.begin_ack(ack_id);
+        self.push(r#","success":true}"#);
         &self.buffer
     }
 
@@ -76,19 +75,21 @@ impl Encoder {
             recipients,
             dropped,
         } = outcome;
-        self.begin("");
-        self.push_fmt(format_args!(
-            r#"{{"type":"ack","ackId":{ack_id},"success":true,"recipients":{recipients},"dropped":{dropped}}}"#
-        ));
+        self.begin_ack(ack_id);
+        self.push(r#","success":true,"recipients":"#);
+        self.push_number(recipients.into());
+        self.push(r#","dropped":"#);
+        self.push_number(dropped.into());
+        self.push("}");
         &self.buffer
     }
 
     /// What was asked for is not done, and why.
     pub(super) fn refusal(&mut self, ack_id: u64, refusal: Refusal) -> &[u8] {
         let (name, message) = (refusal.name(), refusal.message(ack_id));
-        self.begin("");
+        self.begin_ack(ack_id);
         self.push_fmt(format_args!(
-            r#"{{"type":"ack","ackId":{ack_id},"success":false,"error":{{"name":"{name}","message":"{message}"}}}}"#
+            r#","success":false,"error":{{"name":"{name}","message":"{message}"}}}}"#
         ));
         &self.buffer
     }
@@ -159,6 +160,12 @@ impl Encoder {
         &self.buffer
     }
 
+    /// Begins an answer to a request.
+    fn begin_ack(&mut self, ack_id: u64) {
+        self.begin(r#"{"type":"ack","ackId":"#);
+        self.push_number(ack_id);
+    }
+
     /// Begins a message with `text`.
     fn begin(&mut self, text: &str) {
         self.buffer.clear();
@@ -170,13 +177,24 @@ impl Encoder {
         self.buffer.extend_from_slice(text.as_bytes());
     }
 
-    /// Goes on with formatted text, for numbers and ids.
+    /// Goes on with a number: in a third of the time that formatting takes.
+    fn push_number(&mut self, number: u64) {
+        serde_json::to_writer(&mut self.buffer, &number).expect("a Vec takes every byte");
+    }
+
+    /// Goes on with formatted text, for ids and what is rare.
     fn push_fmt(&mut self, text: std::fmt::Arguments<'_>) {
         self.buffer.write_fmt(text).expect("a Vec takes every byte");
     }
 
     /// Goes on with `text` as a JSON string.
     fn push_json_string(&mut self, text: &str) {
+        if is_plain(text) {
+            self.push("\"");
+            self.push(text);
+            self.push("\"");
+            return;
+        }
         serde_json::to_writer(&mut self.buffer, text)
             .expect("a Vec takes every byte, and a string is always JSON");
     }

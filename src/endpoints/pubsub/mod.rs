@@ -5,7 +5,7 @@
 //!
 //! | File | Knows |
 //! |---|---|
-//! | [`codec`], [`payload`], [`nesting`] | what a message of a client says |
+//! | [`codec`], [`fields`], [`payload`], [`nesting`] | what a message of a client says |
 //! | [`hub`] | what it means, and who may ask for what |
 //! | [`token`], [`rights`], [`pattern`] | what a client was granted |
 //! | [`membership`] | who is in which group |
@@ -43,6 +43,7 @@ mod client;
 mod codec;
 mod connection_id;
 mod encoder;
+mod fields;
 mod flavour;
 mod history;
 mod home;

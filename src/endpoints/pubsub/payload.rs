@@ -59,9 +59,8 @@ pub(in crate::endpoints) struct Payload<'a> {
 }
 
 impl<'a> Payload<'a> {
-    /// Takes `data`, a complete JSON value, as what `data_type` says; `None` if it is something else.
-    pub(super) fn new(data_type: DataType, data: &'a RawValue) -> Option<Self> {
-        let json = data.get();
+    /// Takes `json`, a complete value without space around it, as what `data_type` says; `None` if it is something else.
+    pub(super) fn new(data_type: DataType, json: &'a str) -> Option<Self> {
         let fits = match data_type {
             DataType::Json => json != "null",
             DataType::Text => json.starts_with('"'),
@@ -79,7 +78,7 @@ impl<'a> Payload<'a> {
             return None;
         }
         let value: &RawValue = serde_json::from_str(text).ok()?;
-        Self::new(DataType::Json, value)
+        Self::new(DataType::Json, value.get())
     }
 
     /// Takes `text` as text.
@@ -212,7 +211,7 @@ mod tests {
 
     fn fits(data_type: DataType, json: &str) -> bool {
         let raw: &RawValue = serde_json::from_str(json).unwrap();
-        Payload::new(data_type, raw)
+        Payload::new(data_type, raw.get())
             .inspect(|payload| assert_eq!(payload.json(), json))
             .is_some()
     }
@@ -316,7 +315,7 @@ mod tests {
             (DataType::Binary, r#""""#, OpCode::Binary, b""),
         ] {
             let raw: &RawValue = serde_json::from_str(json).unwrap();
-            let payload = Payload::new(data_type, raw).unwrap();
+            let payload = Payload::new(data_type, raw.get()).unwrap();
             assert_eq!(payload.to_plain(), (opcode, plain.into()), "{json}");
         }
     }
@@ -332,7 +331,7 @@ mod tests {
             let payload = Payload::from_message(message);
             let again: &RawValue = serde_json::from_str(payload.json()).unwrap();
             assert_eq!(
-                Payload::new(payload.data_type(), again),
+                Payload::new(payload.data_type(), again.get()),
                 Some(payload.clone())
             );
             assert_eq!(
