@@ -109,6 +109,18 @@ impl GroupName {
         Self([hub, Self::SEPARATOR, name].concat().into())
     }
 
+    /// Whether this is the group `name` of the hub `hub`.
+    #[must_use]
+    pub fn is(&self, hub: &str, name: &str) -> bool {
+        let rest = self.0.strip_prefix(hub);
+        rest.and_then(|rest| rest.strip_prefix(Self::SEPARATOR)) == Some(name)
+    }
+
+    /// Where the name lies in memory, which is the same for all clones: a hint that two names are equal, and no more.
+    pub(crate) fn address(&self) -> usize {
+        self.0.as_ptr().addr()
+    }
+
     /// The name without its hub.
     #[must_use]
     pub fn name(&self) -> &str {
@@ -431,6 +443,9 @@ mod tests {
         for name in ["room", "", "/", "a/b", "@user/ann", "grün"] {
             assert_eq!(GroupName::new("hub", name).name(), name);
             assert_eq!(GroupName::new("", name).name(), name);
+            assert!(GroupName::new("hub", name).is("hub", name));
+            assert!(!GroupName::new("hub", name).is("hu", name));
+            assert!(!GroupName::new("hub", name).is("hub", &format!("{name}x")));
         }
     }
 

@@ -1,6 +1,6 @@
 //! Who of one loop is in which group, and so who of this loop receives a delivery.
 //!
-//! A delivery costs one hash, whatever the size of the group; then its receivers are a plain slice of ids. Joining
+//! A delivery costs one hash at most, whatever the size of the group; then its receivers are a plain slice of ids. Joining
 //! and leaving do not depend on the size of the group either, because everything is linked both ways by index:
 //!
 //! ```text
@@ -19,6 +19,7 @@
 //! One membership takes 32 bytes: 12 in the group, 12 for itself and 8 for the seat, which further memberships of
 //! the session share. A group takes some 200 bytes and its name; they are freed with its last member.
 
+use std::cell::Cell;
 use std::collections::HashMap;
 use std::iter;
 use std::num::NonZeroU32;
@@ -40,6 +41,7 @@ pub struct Registry {
     memberships: Slab<Membership>,
     /// By [`SessionId::slot`].
     seats: Vec<Seat>,
+    recent: RecentKeys,
     /// The feed of the group that was created last.
     last_feed: Option<Feed>,
 }
@@ -115,7 +117,7 @@ impl Registry {
     pub fn feed(&self, recipients: &Recipients) -> Option<Feed> {
         match recipients {
             Recipients::Group(name) | Recipients::Member(_, name) => {
-                let key = *self.group_keys.get(name)?;
+                let key = self.key_of(name)?;
                 Some(self.groups[key].feed)
             }
             Recipients::One(_) => Some(Feed::DIRECT),
@@ -154,16 +156,28 @@ impl Registry {
 
     /// The members of `group`: none if it does not exist.
     fn members(&self, group: &GroupName) -> &[SessionId] {
-        self.group_keys
-            .get(group)
-            .map_or(&[], |&key| &self.groups[key].members)
+        self.key_of(group)
+            .map_or(&[], |key| &self.groups[key].members)
     }
 
     /// The membership of `session` in `group`, if it has one.
     fn find(&self, session: SessionId, group: &GroupName) -> Option<Key> {
-        let group = *self.group_keys.get(group)?;
+        let group = self.key_of(group)?;
         self.keys_of(session)
             .find(|&key| self.memberships[key].group == group)
+    }
+
+    /// The group of that name, if there is one.
+    fn key_of(&self, name: &GroupName) -> Option<Key> {
+        let recent = self.recent.place_of(name);
+        if let Some(key) = recent.get()
+            && self.groups.get(key).is_some_and(|it| it.name == *name)
+        {
+            return Some(key);
+        }
+        let key = *self.group_keys.get(name)?;
+        recent.set(Some(key));
+        Some(key)
     }
 
     /// The memberships of `session`: none if it is stale.
@@ -276,6 +290,30 @@ struct Membership {
     next: Option<Key>,
 }
 
+/// Which group was found last for a name that lies there in memory.
+///
+/// Whoever sends to a group again and again does so with the same name, or one of a few, so that it need not be hashed
+/// each time. What is found here has to be checked: names come and go.
+#[derive(Debug)]
+struct RecentKeys(Box<[Cell<Option<Key>>]>);
+
+impl RecentKeys {
+    /// Names that are told apart: 4 bytes each.
+    const COUNT: usize = 1024;
+    /// Names are at least so many bytes apart, as the allocator gives them out.
+    const DISTANCE: usize = 16;
+
+    fn place_of(&self, name: &GroupName) -> &Cell<Option<Key>> {
+        &self.0[name.address() / Self::DISTANCE % Self::COUNT]
+    }
+}
+
+impl Default for RecentKeys {
+    fn default() -> Self {
+        Self(vec![Cell::default(); Self::COUNT].into_boxed_slice())
+    }
+}
+
 /// What is known of the sessions of one slot.
 #[derive(Clone, Copy, Debug, Default)]
 struct Seat {
@@ -336,6 +374,11 @@ impl<T> Slab<T> {
             *self = Self::default();
         }
         item
+    }
+
+    /// The item, if the key leads to one.
+    fn get(&self, key: Key) -> Option<&T> {
+        self.items.get(key.index())?.as_ref()
     }
 
     /// How many items are kept.
@@ -665,6 +708,27 @@ mod tests {
         assert_eq!(registry.group_count(), 1);
         assert!(registry.group_keys.capacity() <= 8 * SPARE_COUNT_MAX);
         assert_eq!(registry.groups.items.iter().flatten().count(), 1);
+    }
+
+    #[test]
+    fn ms_07_what_was_found_before_is_not_taken_for_another_group() {
+        let mut registry = Registry::default();
+        let names = ["a", "b"].map(|name| GroupName::new("hub", name));
+        let [a, b] = [1, 2].map(|slot| session(slot, 1));
+        for _ in 0..3 {
+            // Each in turn is the only group, and has the place of the other.
+            for (name, member) in names.iter().zip([a, b]) {
+                registry.join(member, name.clone());
+                for other in &names {
+                    let expected: &[_] = if other == name { &[member] } else { &[] };
+                    let found = Recipients::Group(other.clone());
+                    assert_eq!(registry.recipients(&found), expected);
+                    assert_eq!(registry.recipients(&found), expected, "once more");
+                }
+                registry.leave(member, name);
+                assert_eq!(registry.recipients(&Recipients::Group(name.clone())), []);
+            }
+        }
     }
 
     #[test]

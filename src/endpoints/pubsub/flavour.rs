@@ -148,11 +148,13 @@ impl Addressees {
     /// Does something with the recipients of each flavour that there are; returns how many times.
     fn for_each(self, mut act: impl FnMut(Flavour, Recipients)) -> u32 {
         let mut count = 0;
-        for (flavour, recipients) in [(Flavour::Json, self.json), (Flavour::Plain, self.plain)] {
-            if let Some(recipients) = recipients {
-                act(flavour, recipients);
-                count += 1;
-            }
+        if let Some(recipients) = self.json {
+            act(Flavour::Json, recipients);
+            count += 1;
+        }
+        if let Some(recipients) = self.plain {
+            act(Flavour::Plain, recipients);
+            count += 1;
         }
         count
     }

@@ -24,6 +24,7 @@ use super::codec::{self, ClientMessage, GroupMessage, Request};
 use super::connection_id::ConnectionIds;
 use super::encoder::{self, Encoder};
 use super::flavour::{Addressees, Flavour};
+use super::group_names::GroupNames;
 use super::history::{History, HistorySettings};
 use super::home::Homes;
 use super::hub_name::HubName;
@@ -62,6 +63,8 @@ pub(in crate::endpoints) struct Hubs {
     pub(super) presence: Presence,
     /// What was said.
     pub(super) history: History,
+    /// What groups are called that were spoken of lately.
+    pub(super) names: GroupNames,
     /// Where messages to clients are written.
     pub(super) encoder: Encoder,
 }
@@ -90,6 +93,7 @@ impl Hubs {
             plain_count: Arc::default(),
             presence: Presence::new(homes.clone()),
             history: History::new(history, homes),
+            names: GroupNames::default(),
             encoder: Encoder::default(),
         }
     }
@@ -106,7 +110,7 @@ impl Hubs {
         if flavour == Flavour::Plain {
             self.plain_count.fetch_add(1, Ordering::Relaxed);
         }
-        out.join(flavour.group(&client.hub, ALL));
+        out.join(self.names.get(flavour, &client.hub, ALL));
         if let Some(user) = &client.user {
             let address = format!("{USER}{}", user.as_str());
             out.join(flavour.group(&client.hub, &address));
@@ -314,41 +318,38 @@ impl Hubs {
     }
 
     /// Who is meant by `name`.
-    fn resolve(&self, client: &Client, name: &str) -> Result<(Addressees, Audience), Refusal> {
-        if name == ALL {
-            return Ok((self.members(&client.hub, name), Audience::Members));
-        }
-        if let Some(user) = name.strip_prefix(USER) {
+    fn resolve(&mut self, client: &Client, name: &str) -> Result<(Addressees, Audience), Refusal> {
+        let audience = if name == ALL {
+            Audience::Members
+        } else if let Some(user) = name.strip_prefix(USER) {
             if !UserId::is_valid(user) {
                 return Err(Refusal::NobodyThere);
             }
-            return Ok((self.members(&client.hub, name), Audience::Direct));
-        }
-        if let Some(connection) = name.strip_prefix(CONNECTION) {
+            Audience::Direct
+        } else if let Some(connection) = name.strip_prefix(CONNECTION) {
             let (session, flavour) = self
                 .connection_ids
                 .find(&client.hub, connection)
                 .ok_or(Refusal::NobodyThere)?;
             let addressees = Addressees::one(session, flavour).on(self.terms(name));
             return Ok((addressees, Audience::Direct));
-        }
-        self.check_group_name(name)?;
-        if let (Some(group), Flavour::Json, false) = (
-            client.group(name),
-            client.speech.flavour(),
-            self.has_plain(),
-        ) {
-            // A member's own name of the group is at hand; a new one has to be allocated.
-            let addressees = Addressees::members(group.clone(), None).on(self.terms(name));
-            return Ok((addressees, Audience::Members));
-        }
-        Ok((self.members(&client.hub, name), Audience::Members))
+        } else {
+            self.check_group_name(name)?;
+            Audience::Members
+        };
+        let group = self.names.get(Flavour::Json, &client.hub, name);
+        Ok((self.members_of(group, &client.hub, name), audience))
     }
 
     /// The members of a group of `hub`, which may be `@all` or `@user/…`.
     pub(super) fn members(&self, hub: &HubName, name: &str) -> Addressees {
+        self.members_of(Flavour::Json.group(hub, name), hub, name)
+    }
+
+    /// The same, where the members who speak JSON are those of `group`.
+    fn members_of(&self, group: GroupName, hub: &HubName, name: &str) -> Addressees {
         let plain = self.has_plain().then(|| Flavour::Plain.group(hub, name));
-        Addressees::members(Flavour::Json.group(hub, name), plain).on(self.terms(name))
+        Addressees::members(group, plain).on(self.terms(name))
     }
 
     /// Whether there is any client that does not speak JSON.

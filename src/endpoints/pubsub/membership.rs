@@ -1,7 +1,7 @@
 //! Who may be in which group, and what becoming and ceasing to be a member involves.
 
 use super::client::Client;
-use super::codec::JoinGroup;
+use super::codec::{JoinGroup, is_blank};
 use super::hub::{ALL, Hubs};
 use super::refusal::Refusal;
 use crate::delivery::GroupName;
@@ -9,7 +9,7 @@ use crate::endpoints::Outgoing;
 
 impl Hubs {
     /// Puts a client that has not come yet into groups; those that it cannot be in are left out.
-    pub(in crate::endpoints) fn admit_to(&self, client: &mut Client, groups: &[Box<str>]) {
+    pub(in crate::endpoints) fn admit_to(&mut self, client: &mut Client, groups: &[Box<str>]) {
         for name in groups {
             if let Err(refusal) = self.check_join(client, name) {
                 log::debug!(
@@ -18,14 +18,15 @@ impl Hubs {
                 );
                 continue;
             }
-            let group = client.speech.flavour().group(&client.hub, name);
+            let flavour = client.speech.flavour();
+            let group = self.names.get(flavour, &client.hub, name);
             client.insert_group(group);
         }
     }
 
     /// Makes the client a member of a group, unless it is one, and has it told what it wants to know of the group.
     pub(super) fn join(
-        &self,
+        &mut self,
         client: &mut Client,
         join: &JoinGroup<'_>,
         out: &mut Outgoing<'_>,
@@ -97,7 +98,7 @@ impl Hubs {
         if name.starts_with('@') {
             return Err(Refusal::ReservedName);
         }
-        if name.trim().is_empty() {
+        if is_blank(name) {
             return Err(Refusal::BlankGroupName);
         }
         if name.len() > self.limits.group_name_bytes_max {
@@ -108,14 +109,15 @@ impl Hubs {
 
     /// Makes a client a member of a group without asking what it may do.
     pub(super) fn admit(
-        &self,
+        &mut self,
         client: &mut Client,
         name: &str,
         out: &mut Outgoing<'_>,
     ) -> Result<(), Refusal> {
         self.check_join(client, name)?;
         if client.group(name).is_none() {
-            let group = client.speech.flavour().group(&client.hub, name);
+            let flavour = client.speech.flavour();
+            let group = self.names.get(flavour, &client.hub, name);
             client.insert_group(group.clone());
             out.join(group);
             self.presence.enter(client, client.hub.as_str(), name, out);

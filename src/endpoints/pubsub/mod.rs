@@ -9,7 +9,7 @@
 //! | [`hub`] | what it means, and who may ask for what |
 //! | [`token`], [`rights`], [`pattern`] | what a client was granted |
 //! | [`membership`] | who is in which group |
-//! | [`client`], [`ack_log`], [`connection_id`], [`hub_name`] | what is remembered of a client, and what it is called |
+//! | [`client`], [`ack_log`], [`connection_id`], [`hub_name`], [`group_names`] | what is remembered of a client, and what it is called |
 //! | [`presence`], [`history`] | who is in a group, and what was said there |
 //! | [`home`], [`note`] | which loop keeps these, and how the others tell it |
 //! | [`reliable`] | how messages are numbered for clients that acknowledge them |
@@ -45,6 +45,7 @@ mod connection_id;
 mod encoder;
 mod fields;
 mod flavour;
+mod group_names;
 mod history;
 mod home;
 mod hub;
