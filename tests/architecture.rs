@@ -60,7 +60,8 @@ confine! {
     signals_are_events_of_a_loop: &["signal_hook_mio"] => &["src/server/"];
     heads_and_accept_keys_are_computed_below_http_only: &["httparse", "sha1"] => &["src/http/"];
     base64_is_for_accept_keys_tokens_and_binary_payloads:
-        &["base64"] => &["src/http/", "src/endpoints/signed_token.rs", "src/endpoints/pubsub/payload.rs"];
+        &["base64"] => &["src/http/", "src/endpoints/signed_token.rs", "src/endpoints/pubsub/payload.rs",
+          "src/client/hub/wire.rs"];
     signatures_are_checked_in_one_place: &["hmac", "sha2"] => &["src/endpoints/signed_token.rs"];
     the_logger_is_chosen_in_main_only: &["simple_logger"] => &["src/main.rs"];
     sockets_are_opened_with_the_world_only:

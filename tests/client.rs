@@ -105,7 +105,7 @@ fn messages_of_every_size_come_back_from_our_server() {
         socket.ping(&[0; 126]),
         Err(ClientError::PingTooLong)
     ));
-    socket.close(CloseCode::NORMAL, "bye").unwrap();
+    socket.close(CloseCode::NORMAL, "bye");
     assert_eq!(closed_with(&mut socket), Some(1000));
     assert_eq!(socket.next_event(None).unwrap(), None);
     assert!(matches!(socket.send_text("late"), Err(ClientError::Closed)));
@@ -178,7 +178,7 @@ fn an_independent_server_understands_the_client() {
     assert_eq!(next(&mut socket), Event::Text("grüße".into()));
     assert_eq!(next(&mut socket), Event::Binary(vec![0; 70_000]));
     assert_eq!(next(&mut socket), Event::Pong(b"p".to_vec()));
-    socket.close(CloseCode::NORMAL, "done").unwrap();
+    socket.close(CloseCode::NORMAL, "done");
     assert_eq!(closed_with(&mut socket), Some(1000));
     thread.join().unwrap();
 }
@@ -241,17 +241,7 @@ fn a_server_that_breaks_the_protocol_hears_so_and_the_error_is_told_once() {
         let code = [close[6] ^ close[2], close[7] ^ close[3]];
         assert_eq!(u16::from_be_bytes(code), 1002);
     });
-    let mut socket = match dial(addr, &ClientConfig::default()) {
-        Ok(socket) => socket,
-        // Everything may have come with the answer.
-        Err(error) => {
-            assert!(matches!(
-                error,
-                ClientError::Protocol(ProtocolError::MaskedFrame)
-            ));
-            return thread.join().unwrap();
-        }
-    };
+    let mut socket = dial(addr, &ClientConfig::default()).unwrap();
     assert_eq!(next(&mut socket), Event::Text("x".into()));
     let error = socket.next_event(Some(DEADLINE)).unwrap_err();
     assert!(matches!(
@@ -302,7 +292,7 @@ fn nobody_waits_for_a_server_for_ever() {
         let _ = stream.read_to_end(&mut Vec::new());
     });
     let mut socket = dial(addr, &impatient()).unwrap();
-    socket.close(CloseCode::NORMAL, "").unwrap();
+    socket.close(CloseCode::NORMAL, "");
     assert!(matches!(socket.next_event(None), Err(ClientError::Silent)));
     drop(socket);
     thread.join().unwrap();
@@ -316,11 +306,8 @@ fn nobody_waits_for_a_server_for_ever() {
     let mut config = impatient();
     config.ping_interval = DEADLINE;
     let mut socket = dial(addr, &config).unwrap();
-    let error = loop {
-        if let Err(error) = socket.send_binary(&[0; 1 << 20]) {
-            break error;
-        }
-    };
+    while socket.send_binary(&[0; 1 << 20]).is_ok() {}
+    let error = socket.next_event(None).unwrap_err();
     assert!(matches!(error, ClientError::Stalled), "{error}");
     drop(done);
     thread.join().unwrap();

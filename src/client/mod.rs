@@ -29,12 +29,16 @@
 //! | `conversation` | one connection behind the handshake: a state machine without a socket |
 //! | `mask_keys` | unpredictable keys, drawn in advance |
 //! | `dial` | connecting and the opening handshake, within one deadline |
+//! | `doorbell` | what a client sleeps on |
 //! | `patience` | how long to wait for the server, and for what |
 //! | `web_socket` | the one place where socket, clock and conversation meet |
+//! | [`hub`] | the JSON protocol on top, with a connection that comes back |
 
 mod conversation;
 mod dial;
+mod doorbell;
 mod error;
+pub mod hub;
 mod mask_keys;
 mod patience;
 mod web_socket;

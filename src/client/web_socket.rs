@@ -8,11 +8,12 @@ use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver};
 use std::time::{Duration, Instant};
 
+use mio::Waker;
 use mio::net::TcpStream;
-use mio::{Events, Interest, Poll, Token, Waker};
 
 use super::conversation::Conversation;
 use super::dial::{Dialed, dial};
+use super::doorbell::Doorbell;
 use super::patience::Patience;
 use super::{ClientConfig, ClientError, Event};
 use crate::http::SocketUrl;
@@ -27,15 +28,13 @@ const QUEUED_BYTES_MAX: usize = 16 << 20;
 /// Longest payload of a ping (RFC 6455 5.5).
 const PING_BYTES_MAX: usize = 125;
 
-const SOCKET: Token = Token(0);
-const WAKER: Token = Token(1);
-
 /// A WebSocket that this side has opened; blocks the thread that uses it, and no longer than the timeouts of its
 /// [`ClientConfig`] say.
 pub struct WebSocket {
-    poll: Poll,
-    readiness: Events,
+    bell: Doorbell,
     stream: TcpStream,
+    /// What came with the answer to the handshake, and was not looked at yet.
+    early: Vec<u8>,
     is_readable: bool,
     is_writable: bool,
     buffer: Box<[u8]>,
@@ -47,8 +46,10 @@ pub struct WebSocket {
     orders: Receiver<Order>,
     sender: Sender,
     patience: Patience,
-    /// Whether the end was told, as an event or as an error.
-    is_told: bool,
+    /// What ended the connection before its time, until that is told.
+    failure: Option<ClientError>,
+    /// Whether nothing more comes: the end is in the queue, or it is the failure, or it was told.
+    is_ended: bool,
 }
 
 /// Sends from any thread through the [`WebSocket`] that it belongs to; cheap to clone.
@@ -83,22 +84,32 @@ impl WebSocket {
     ///
     /// As [`WebSocket::dial`].
     pub fn dial_url(url: &SocketUrl, config: &ClientConfig) -> Result<Self, ClientError> {
+        Self::begin(dial(url, config)?, Doorbell::new()?, config)
+    }
+
+    /// Goes on with a WebSocket that is open.
+    pub(super) fn begin(
+        dialed: Dialed,
+        bell: Doorbell,
+        config: &ClientConfig,
+    ) -> Result<Self, ClientError> {
         let Dialed {
             stream,
             subprotocol,
-            mut input,
-        } = dial(url, config)?;
+            input,
+        } = dialed;
         stream.set_nonblocking(true)?;
         let mut stream = TcpStream::from_std(stream);
-        let poll = Poll::new()?;
-        poll.registry()
-            .register(&mut stream, SOCKET, Interest::READABLE | Interest::WRITABLE)?;
-        let waker = Arc::new(Waker::new(poll.registry(), WAKER)?);
-        let (sender, orders) = mpsc::channel();
-        let mut socket = Self {
-            poll,
-            readiness: Events::with_capacity(4),
+        bell.watch(&mut stream)?;
+        let (orders_in, orders) = mpsc::channel();
+        let sender = Sender {
+            orders: orders_in,
+            waker: bell.waker(),
+        };
+        Ok(Self {
+            bell,
             stream,
+            early: input,
             is_readable: true,
             is_writable: true,
             buffer: vec![0; READ_BUFFER_BYTES].into_boxed_slice(),
@@ -107,22 +118,18 @@ impl WebSocket {
             queue: VecDeque::new(),
             queued_len: 0,
             orders,
-            sender: Sender {
-                orders: sender,
-                waker,
-            },
+            sender,
             patience: Patience::new(config, Instant::now()),
-            is_told: false,
-        };
-        socket.converse(&mut input)?;
-        Ok(socket)
+            failure: None,
+            is_ended: false,
+        })
     }
 
     /// Sends a text message; waits while much of what was sent before is not written yet.
     ///
     /// # Errors
     ///
-    /// The WebSocket is closed or lost.
+    /// [`ClientError::Closed`] if the WebSocket is closed or lost; [`WebSocket::next_event`] says why.
     pub fn send_text(&mut self, text: &str) -> Result<(), ClientError> {
         self.send(OpCode::Text, text.as_bytes())
     }
@@ -131,7 +138,7 @@ impl WebSocket {
     ///
     /// # Errors
     ///
-    /// The WebSocket is closed or lost.
+    /// As [`WebSocket::send_text`].
     pub fn send_binary(&mut self, bytes: &[u8]) -> Result<(), ClientError> {
         self.send(OpCode::Binary, bytes)
     }
@@ -140,7 +147,7 @@ impl WebSocket {
     ///
     /// # Errors
     ///
-    /// The payload has more than 125 bytes; or the WebSocket is closed or lost.
+    /// The payload has more than 125 bytes; else as [`WebSocket::send_text`].
     pub fn ping(&mut self, payload: &[u8]) -> Result<(), ClientError> {
         if payload.len() > PING_BYTES_MAX {
             return Err(ClientError::PingTooLong);
@@ -150,13 +157,9 @@ impl WebSocket {
 
     /// Begins to close the WebSocket, after what was sent; go on with [`WebSocket::next_event`] until it is closed. Does
     /// nothing if it is being closed already.
-    ///
-    /// # Errors
-    ///
-    /// The WebSocket is lost.
-    pub fn close(&mut self, code: CloseCode, reason: &str) -> Result<(), ClientError> {
+    pub fn close(&mut self, code: CloseCode, reason: &str) {
         self.conversation.close(code, reason);
-        self.step()
+        self.step();
     }
 
     /// The next thing that comes from the server; `None` if nothing does within `timeout`, and without one only when the
@@ -171,25 +174,49 @@ impl WebSocket {
     pub fn next_event(&mut self, timeout: Option<Duration>) -> Result<Option<Event>, ClientError> {
         let until = timeout.map(|timeout| Instant::now() + timeout);
         loop {
-            if let Some(event) = self.queue.pop_front() {
-                self.queued_len -= event.len();
-                if matches!(event, Event::Closed(_)) {
-                    self.is_told = true;
-                    self.wind_down();
-                }
-                return Ok(Some(event));
-            }
-            if self.is_told {
-                return Ok(None);
-            }
-            self.step()?;
-            if self.queue.is_empty() {
-                if until.is_some_and(|until| until <= Instant::now()) {
-                    return Ok(None);
-                }
-                self.wait(until.into_iter().chain(self.patience.deadline()).min())?;
+            match self.next_event_or_ring(until)? {
+                // Somebody sends something, which is no event.
+                None if !self.is_ended && until.is_none_or(|until| Instant::now() < until) => {}
+                event => return Ok(event),
             }
         }
+    }
+
+    /// The same, but ends when another thread rings, too.
+    pub(super) fn next_event_or_ring(
+        &mut self,
+        until: Option<Instant>,
+    ) -> Result<Option<Event>, ClientError> {
+        loop {
+            if let Some(event) = self.queue.pop_front() {
+                self.queued_len -= event.len();
+                return Ok(Some(event));
+            }
+            if let Some(error) = self.failure.take() {
+                return Err(error);
+            }
+            if self.is_ended {
+                return Ok(None);
+            }
+            self.step();
+            if !self.queue.is_empty() || self.is_ended {
+                continue;
+            }
+            if until.is_some_and(|until| until <= Instant::now()) {
+                return Ok(None);
+            }
+            let deadline = until.into_iter().chain(self.patience.deadline()).min();
+            if self.wait(deadline)? {
+                self.step();
+                return Ok(None);
+            }
+        }
+    }
+
+    /// Drops the socket and keeps what it was waited for with.
+    pub(super) fn into_bell(mut self) -> Doorbell {
+        self.bell.forget(&mut self.stream);
+        self.bell
     }
 
     /// A handle with which other threads send.
@@ -205,21 +232,33 @@ impl WebSocket {
     }
 
     fn send(&mut self, opcode: OpCode, payload: &[u8]) -> Result<(), ClientError> {
-        if !self.conversation.is_open() {
+        if self.is_ended || !self.conversation.is_open() {
             return Err(ClientError::Closed);
         }
         self.conversation.send(opcode, payload);
-        self.step()?;
-        while self.conversation.unsent().len() > UNSENT_BYTES_MAX {
+        self.step();
+        while !self.is_ended && self.conversation.unsent().len() > UNSENT_BYTES_MAX {
             self.wait(self.patience.deadline())?;
-            self.step()?;
+            self.step();
+        }
+        if self.failure.is_some() {
+            return Err(ClientError::Closed);
         }
         Ok(())
     }
 
-    /// Does whatever can be done without waiting. An error is the end, and told by whoever calls.
-    fn step(&mut self) -> Result<(), ClientError> {
-        self.try_step().inspect_err(|_| self.is_told = true)
+    /// Does whatever can be done without waiting.
+    fn step(&mut self) {
+        if self.is_ended {
+            return;
+        }
+        if let Err(error) = self.try_step() {
+            self.failure = Some(error);
+        }
+        if self.failure.is_some() || self.conversation.is_over() {
+            self.is_ended = true;
+            self.wind_down();
+        }
     }
 
     fn try_step(&mut self) -> Result<(), ClientError> {
@@ -229,6 +268,8 @@ impl WebSocket {
                 Order::Close(code, reason) => self.conversation.close(code, &reason),
             }
         }
+        let mut early = std::mem::take(&mut self.early);
+        self.converse(&mut early)?;
         let now = Instant::now();
         if self.patience.wants_ping(now) && self.conversation.is_open() {
             self.conversation.send(OpCode::Ping, &[]);
@@ -244,21 +285,12 @@ impl WebSocket {
         self.patience.judge(now)
     }
 
-    /// Sleeps until the socket is ready, another thread wants something, or the deadline.
-    fn wait(&mut self, deadline: Option<Instant>) -> Result<(), ClientError> {
-        let timeout = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
-        match self.poll.poll(&mut self.readiness, timeout) {
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => return Ok(()),
-            polled => polled?,
-        }
-        for event in &self.readiness {
-            if event.token() == SOCKET {
-                self.is_readable |=
-                    event.is_readable() || event.is_read_closed() || event.is_error();
-                self.is_writable |= event.is_writable() || event.is_error();
-            }
-        }
-        Ok(())
+    /// Sleeps until the socket is ready, another thread wants something, or the deadline; whether another thread does.
+    fn wait(&mut self, deadline: Option<Instant>) -> Result<bool, ClientError> {
+        let rung = self.bell.wait(deadline)?;
+        self.is_readable |= rung.is_readable;
+        self.is_writable |= rung.is_writable;
+        Ok(rung.by_other)
     }
 
     /// Writes until everything is gone or the socket takes no more.
@@ -316,16 +348,16 @@ impl WebSocket {
                     self.queued_len += event.len();
                     self.queue.push_back(event);
                 }
-                Err(error) => {
-                    self.wind_down();
-                    return Err(ClientError::Protocol(error));
-                }
+                Err(error) => return Err(ClientError::Protocol(error)),
             }
         }
     }
 
     /// Says what is left to say, and waits for the server to end the stream, which is its part (RFC 6455 7.1.1).
     fn wind_down(&mut self) {
+        if !self.conversation.is_over() {
+            return;
+        }
         let deadline = Instant::now() + self.patience.close_timeout;
         while Instant::now() < deadline {
             if self.write(Instant::now()).is_err() {
