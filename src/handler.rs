@@ -12,11 +12,12 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::clock::Moment;
 use crate::delivery::{
     Delivery, Except, GroupName, Member, Numbering, Outcome, Page, Recipients, RecoveryToken,
     SessionId,
 };
-use crate::http::{Handshake, Request, Response};
+use crate::http::{ClientAddress, Handshake, Request, Response};
 use crate::metrics::Metrics;
 use crate::proto::{CloseCode, FrameBuffer, FrameRange, Message, OpCode};
 
@@ -137,8 +138,26 @@ impl LoopPlace {
 pub struct Arrival {
     /// The other end of the connection.
     pub remote: SocketAddr,
+    /// Who counts as the client: the other end, or whom a trusted proxy speaks for.
+    pub client: ClientAddress,
+    /// The time on the clock of the server, which nobody sets.
+    pub moment: Moment,
     /// The time on the wall, which is what tokens are dated by: whole seconds since the beginning of 1970.
     pub unix_seconds: u64,
+}
+
+#[cfg(test)]
+impl Arrival {
+    /// From this machine, at a time that a test makes up.
+    pub(crate) fn of_a_test(unix_seconds: u64) -> Self {
+        let remote = SocketAddr::from(([127, 0, 0, 1], 1));
+        Self {
+            remote,
+            client: remote.ip().into(),
+            moment: Moment::START,
+            unix_seconds,
+        }
+    }
 }
 
 /// What a handler makes of a request.

@@ -21,8 +21,11 @@ const LAYERS: &[(&str, &str)] = &[
     ("outbox", "proto delivery clock"),
     ("session", "proto http outbox clock config"),
     ("metrics", "proto session"),
-    ("handler", "proto http delivery metrics"),
-    ("endpoints", "proto http delivery config metrics handler"),
+    ("handler", "proto http delivery clock metrics"),
+    (
+        "endpoints",
+        "proto http delivery clock config metrics handler",
+    ),
     ("client", "proto http"),
     ("backplane", "proto delivery config"),
     (

@@ -10,6 +10,7 @@ use std::collections::HashMap;
 use std::net::{Ipv4Addr, SocketAddr};
 
 use serde_json::value::RawValue;
+use switchboard::clock::Moment;
 use switchboard::config::Config;
 use switchboard::delivery::SessionId;
 use switchboard::endpoints::{EndpointSettings, Endpoints, Note, Peer};
@@ -142,8 +143,11 @@ fn open(endpoints: &mut Endpoints) -> Peer {
     let request = request
         .expect("the request is valid")
         .expect("the request is complete");
+    let remote = SocketAddr::from((Ipv4Addr::LOCALHOST, 1));
     let arrival = Arrival {
-        remote: SocketAddr::from((Ipv4Addr::LOCALHOST, 1)),
+        remote,
+        client: remote.ip().into(),
+        moment: Moment::START,
         unix_seconds: 0,
     };
     let (mut frames, mut wishes) = (FrameBuffer::default(), Vec::new());

@@ -11,12 +11,13 @@ use clap::builder::{BoolishValueParser, PossibleValuesParser, TypedValueParser};
 use log::LevelFilter;
 use switchboard::config::Config;
 use switchboard::endpoints::{AccessKey, EndpointSettings, Endpoints, PolicyRule, PublicUrl};
-use switchboard::http::OriginPolicy;
+use switchboard::http::{HostPolicy, Network, OriginPolicy};
 use switchboard::server::{Ended, Server};
 
 use super::Failure;
 use super::history::History;
 use super::limits::Limits;
+use super::quantity::OrOff;
 
 /// Runs the server until SIGTERM or SIGINT.
 ///
@@ -41,6 +42,19 @@ pub(super) struct Serve {
     /// Web origin whose pages may connect besides our own, repeatable; * for all
     #[arg(long, value_name = "ORIGIN", value_delimiter = ',')]
     allow_origin: Vec<String>,
+
+    /// Host that requests may be addressed to, repeatable; any port unless it has one, *.example.com for all names below;
+    /// without this flag, any host
+    #[arg(long, value_name = "HOST", value_delimiter = ',')]
+    allow_host: Vec<String>,
+
+    /// Network of proxies that are believed when they say in X-Forwarded-For whom they speak for, repeatable
+    #[arg(long, value_name = "CIDR", value_delimiter = ',')]
+    trusted_proxy: Vec<Network>,
+
+    /// Requests of services carried out in a second, or off; further ones get a 429
+    #[arg(long, value_name = "COUNT", default_value_t = EndpointSettings::default().rest_requests_per_second_max.into())]
+    rest_rate: OrOff<u32>,
 
     /// What becomes of messages of a group that do not fit into an outbox, repeatable: close the receiver, drop-newest,
     /// drop-oldest or latest; the first pattern that matches counts: ticker.**=latest
@@ -76,6 +90,10 @@ struct Credentials {
     /// Where clients find this server if that is not what their Host field says, repeatable
     #[arg(long, value_name = "URL", value_delimiter = ',')]
     public_url: Vec<PublicUrl>,
+
+    /// Wrong tokens that one client may show in a minute, or off; then it gets a 429 whatever it shows
+    #[arg(long, value_name = "COUNT", default_value_t = EndpointSettings::default().failed_log_ins_per_minute_max.into())]
+    max_failed_log_ins: OrOff<u32>,
 
     /// Close connections with 1008 when their token ends
     #[arg(long, value_parser = BoolishValueParser::new())]
@@ -145,6 +163,7 @@ impl Serve {
         let mut config = Config::default();
         config.listen.clone_from(&self.listen);
         config.loop_count = self.threads;
+        config.trusted_proxies = self.trusted_proxy.clone().into();
         self.limits.apply_to(&mut config);
         config
     }
@@ -158,7 +177,15 @@ impl Serve {
         if origins.allows_any() {
             log::warn!("pages of every web origin may connect");
         }
+        let mut hosts = HostPolicy::default();
+        for entry in &self.allow_host {
+            let malformed = |error| Failure::Usage(format!("the host {entry:?}: {error}"));
+            hosts.allow(entry).map_err(malformed)?;
+        }
         Ok(EndpointSettings {
+            hosts,
+            failed_log_ins_per_minute_max: self.credentials.max_failed_log_ins.count(),
+            rest_requests_per_second_max: self.rest_rate.count(),
             offers_echo: !self.no_echo,
             origins,
             policies: self.policy.clone().into(),

@@ -21,7 +21,7 @@ use std::time::Duration;
 pub use self::check::ConfigError;
 pub use self::rates::RateLimits;
 pub use self::settings::{Setting, Value};
-use crate::http::HttpLimits;
+use crate::http::{HttpLimits, TrustedProxies};
 use crate::proto::MessageLimits;
 use crate::replay::ReplayLimits;
 
@@ -41,6 +41,9 @@ pub struct Config {
     /// Descriptors that connections do not get, so that those beyond the limit can be told so, and for whatever else
     /// the process may open. Default: 64 (RS-01). Those that the server needs in any case are not counted.
     pub descriptor_reserve: usize,
+    /// The proxies that say in `X-Forwarded-For` whom they speak for. Default: none, so that a client is the other end of
+    /// its connection (LT-07).
+    pub trusted_proxies: TrustedProxies,
     /// Limits of an HTTP request, the opening handshake included (HS-14, HT-04).
     ///
     /// | Field | Default | Range |
@@ -143,6 +146,7 @@ impl Default for Config {
                 .min(8),
             connections_max: 100_000,
             descriptor_reserve: 64,
+            trusted_proxies: TrustedProxies::default(),
             http: HttpLimits {
                 head_bytes_max: 16 << 10,
                 target_bytes_max: 8000,

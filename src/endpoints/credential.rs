@@ -5,11 +5,14 @@
 //! or logged.
 
 use std::fmt;
+use std::num::NonZeroU32;
 use std::str::FromStr;
 
 use serde::Deserialize;
 
+use super::attempts::Attempts;
 use super::signed_token::VerifyingKey;
+use crate::handler::Arrival;
 use crate::http::{HttpError, Request, WebUrl};
 
 /// A secret that this server shares with those who sign tokens: its UTF-8 bytes are the key (HS256).
@@ -97,6 +100,8 @@ pub(super) struct Gate {
     keys: Vec<AccessKey>,
     /// Where this server is known to be, besides what a request says.
     public_urls: Vec<PublicUrl>,
+    /// Who has failed to get in.
+    attempts: Attempts,
 }
 
 /// What a token says; nothing else in it matters.
@@ -148,7 +153,19 @@ impl Default for OneOrMany {
 impl Gate {
     /// Lets those in who have a token that is signed with one of `keys`.
     pub(super) fn new(keys: Vec<AccessKey>, public_urls: Vec<PublicUrl>) -> Self {
-        Self { keys, public_urls }
+        Self {
+            keys,
+            public_urls,
+            attempts: Attempts::new(None),
+        }
+    }
+
+    /// Lets nobody try any more who has failed more often than `failures_per_minute_max`.
+    pub(super) fn limiting_failures(self, failures_per_minute_max: Option<NonZeroU32>) -> Self {
+        Self {
+            attempts: Attempts::new(failures_per_minute_max),
+            ..self
+        }
     }
 
     /// Whether there is no key, so that nobody can have a token.
@@ -156,12 +173,37 @@ impl Gate {
         self.keys.is_empty()
     }
 
+    /// What the `token` of somebody says who comes now, if it is genuine and its time is now. Every way in passes here.
+    ///
+    /// Whoever has failed too often gets no further attempt, not even with a right token: guessing must not pay.
+    ///
+    /// # Errors
+    ///
+    /// [`HttpError::BadCredential`], also if there is no token, and [`HttpError::TooManyAttempts`].
+    pub(super) fn log_in(
+        &self,
+        token: Option<&str>,
+        arrival: &Arrival,
+    ) -> Result<Claims, HttpError> {
+        let &Arrival { client, moment, .. } = arrival;
+        if self.attempts.are_over(client, moment) {
+            return Err(HttpError::TooManyAttempts);
+        }
+        let claims = self.claims(token, arrival.unix_seconds);
+        // Who shows nothing has guessed nothing.
+        if claims.is_err() && token.is_some() {
+            log::info!("{client}: failed to log in");
+            self.attempts.add(client, moment);
+        }
+        claims
+    }
+
     /// What `token` says, if it is genuine and its time is `now`, in seconds since 1970.
     ///
     /// # Errors
     ///
     /// [`HttpError::BadCredential`], also if there is no token.
-    pub(super) fn claims(&self, token: Option<&str>, now: u64) -> Result<Claims, HttpError> {
+    fn claims(&self, token: Option<&str>, now: u64) -> Result<Claims, HttpError> {
         // No token takes the way of a wrong one.
         let token = token.unwrap_or_default();
         if token.len() > TOKEN_BYTES_MAX {

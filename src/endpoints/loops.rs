@@ -5,7 +5,6 @@
 //! what is there already, so a test that orders the steps at random sees all orders that threads could bring about.
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
-use std::net::{Ipv4Addr, SocketAddr};
 
 use serde_json::Value;
 
@@ -164,10 +163,7 @@ impl Loop {
     }
 
     fn open(&mut self, session: SessionId, head: &crate::http::Request<'_>) {
-        let arrival = Arrival {
-            remote: SocketAddr::from((Ipv4Addr::LOCALHOST, 1)),
-            unix_seconds: 0,
-        };
+        let arrival = Arrival::of_a_test(0);
         let mut out = Outgoing::new(session, &mut self.frames, &mut self.wishes);
         let Answer::Upgrade(upgrade) = self.endpoints.on_request(head, arrival, &mut out) else {
             panic!("refused")

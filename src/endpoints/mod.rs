@@ -11,11 +11,12 @@
 //! | `/api/health` | GET, HEAD | as `/healthz`, for the service SDKs |
 //! | `/api/hubs/{hub}/…` |  see `rest` | what services ask of a hub |
 //!
-//! A request is judged in one order, and the first fault answers: path (404), method (405), upgrade and subprotocols
-//! (426, 400), origin (403, 400), token (401, 400), what it gives a right to (403).
+//! A request is judged in one order, and the first fault answers: path (404), host (403), method (405), upgrade and
+//! subprotocols (426, 400), origin (403, 400), token (429, 401, 400), what it gives a right to (403).
 //!
 //! Without an access key nobody needs a token, everybody may do everything, and `?userId=` names a client of a hub.
 
+mod attempts;
 mod credential;
 mod echo;
 #[cfg(test)]
@@ -30,12 +31,13 @@ mod rest;
 mod route;
 mod signed_token;
 
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::config::Config;
 use crate::handler::{self, Answer, Arrival, Command, Handler, LoopPlace, Receipt, Upgrade};
-use crate::http::{Handshake, HttpError, OriginPolicy, Request, Response};
+use crate::http::{Handshake, HostPolicy, HttpError, OriginPolicy, Request, Response};
 use crate::metrics::Metrics;
 use crate::proto::Message;
 use credential::Gate;
@@ -44,7 +46,7 @@ pub use policies::{GroupPolicies, PolicyRule, PolicyRuleError};
 use pubsub::{Client, ConnectionIds, Grant, HubLimits, HubName, Hubs, Speech};
 pub use pubsub::{HistoryRule, HistoryRuleError, HistorySettings, Note};
 use relay::RelayPeer;
-use rest::Reply;
+use rest::{Reply, RestRate};
 use route::{Endpoint, Route};
 
 /// What the endpoints have to know of the server's settings.
@@ -61,6 +63,12 @@ pub struct EndpointSettings {
     /// Length of a payload as JSON, in bytes, where a client or service does not write that itself; default 1 MiB, the
     /// limit of a message.
     pub payload_bytes_max: usize,
+    /// Which names the server answers to; by default any.
+    pub hosts: HostPolicy,
+    /// How often a client may fail to log in a minute; default 30, `None` is no limit.
+    pub failed_log_ins_per_minute_max: Option<NonZeroU32>,
+    /// Requests of services that are carried out in a second; default 10,000, `None` is no limit.
+    pub rest_requests_per_second_max: Option<NonZeroU32>,
     /// What tokens are signed with, any of them; by default there are none, and nobody needs a token.
     pub access_keys: Vec<AccessKey>,
     /// Where else than their Host field says clients find this server; by default nowhere.
@@ -83,6 +91,9 @@ impl From<&Config> for EndpointSettings {
             origins: OriginPolicy::default(),
             payload_bytes_max: usize::try_from(config.message.message_bytes_max)
                 .unwrap_or(usize::MAX),
+            hosts: HostPolicy::default(),
+            failed_log_ins_per_minute_max: NonZeroU32::new(30),
+            rest_requests_per_second_max: NonZeroU32::new(10_000),
             access_keys: Vec::new(),
             public_urls: Vec::new(),
             enforces_expiry: false,
@@ -105,6 +116,8 @@ pub struct Endpoints {
     settings: EndpointSettings,
     /// Who is let in.
     gate: Gate,
+    /// How many requests of services are carried out.
+    rest_rate: RestRate,
     /// The hub that was asked for last: whoever comes next will want the same one, and can share its name.
     last_hub: HubName,
     /// What the last member of a relayed group remembers, for the same reason.
@@ -150,10 +163,12 @@ impl Endpoints {
             group_name_bytes_max: settings.group_name_bytes_max,
             payload_bytes_max: settings.payload_bytes_max,
         };
-        let gate = Gate::new(settings.access_keys.clone(), settings.public_urls.clone());
+        let gate = Gate::new(settings.access_keys.clone(), settings.public_urls.clone())
+            .limiting_failures(settings.failed_log_ins_per_minute_max);
         let history = settings.history.clone();
         let policies = settings.policies.clone();
         Self {
+            rest_rate: RestRate::new(settings.rest_requests_per_second_max),
             settings,
             gate,
             last_hub: HubName::of_default(),
@@ -169,7 +184,7 @@ impl Endpoints {
         arrival: Arrival,
         out: &mut Outgoing<'_>,
     ) -> Result<Answer<Peer>, HttpError> {
-        match Route::find(request, &self.settings)? {
+        match self.route(request)? {
             Route::Page(page) => {
                 check_method(request, route::PAGE_METHODS)?;
                 Ok(Answer::Respond(page.response()))
@@ -179,13 +194,29 @@ impl Endpoints {
                 self.upgrade(endpoint, request, arrival)
             }
             Route::Rest => {
-                let reply = rest::answer(&self.gate, &mut self.hubs, request, arrival, out);
+                let reply = rest::answer(
+                    &self.gate,
+                    &self.rest_rate,
+                    &mut self.hubs,
+                    request,
+                    arrival,
+                    out,
+                );
                 Ok(match reply {
                     Reply::Now(response) => Answer::Respond(response),
                     Reply::Later(pending) => Answer::Later(Peer(PeerKind::Rest(Box::new(pending)))),
                 })
             }
         }
+    }
+
+    /// What a request leads to, if it is addressed to this server. Probes address it as they can.
+    fn route<'a>(&self, request: &Request<'a>) -> Result<Route<'a>, HttpError> {
+        let route = Route::find(request, &self.settings)?;
+        if !route.is_for_probes() {
+            self.settings.hosts.judge(request)?;
+        }
+        Ok(route)
     }
 
     /// Accepts a WebSocket, or says why not.
@@ -247,7 +278,7 @@ impl Endpoints {
             Grant::without_token(request)?
         } else {
             let is_meant = |path: &str| endpoint.accepts_token_for(path);
-            Grant::from_token(&self.gate, request, arrival.unix_seconds, is_meant)?
+            Grant::from_token(&self.gate, request, &arrival, is_meant)?
         };
         let rights = &grant.rights;
         let is_entitled = match (endpoint, speech) {
@@ -297,7 +328,7 @@ impl Handler for Endpoints {
     }
 
     fn on_expectation(&mut self, request: &Request<'_>, arrival: Arrival) -> Result<(), Response> {
-        Route::find(request, &self.settings)
+        self.route(request)
             .and_then(|route| match route {
                 Route::Page(_) => check_method(request, route::PAGE_METHODS),
                 Route::Socket(_) => check_method(request, route::SOCKET_METHODS),
@@ -389,16 +420,12 @@ mod tests {
     use crate::http::{Handshake, Response};
     use crate::proto::Message;
     use serde_json::json;
-    use std::net::{Ipv4Addr, SocketAddr};
 
     const UPGRADE: &str = "Upgrade: websocket\nConnection: Upgrade\nSec-WebSocket-Version: 13\n\
         Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==";
 
     fn answer(endpoints: &mut Endpoints, lines: &str) -> Answer<Peer> {
-        let arrival = Arrival {
-            remote: SocketAddr::from((Ipv4Addr::LOCALHOST, 1)),
-            unix_seconds: NOW,
-        };
+        let arrival = Arrival::of_a_test(NOW);
         endpoints.on_request(&request(lines), arrival, &mut Recorder::new(0).out())
     }
 

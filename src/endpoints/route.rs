@@ -74,6 +74,13 @@ impl<'a> Route<'a> {
     }
 }
 
+impl Route<'_> {
+    /// Whether whoever runs the server asks there how it is, often without knowing its name; nothing else is told.
+    pub(super) fn is_for_probes(&self) -> bool {
+        matches!(self, Self::Page(Page::Health))
+    }
+}
+
 /// The methods that pages offer, and those of the other endpoints, as values of an Allow field (RFC 9110 10.2.1).
 pub(super) const PAGE_METHODS: &str = "GET, HEAD";
 pub(super) const SOCKET_METHODS: &str = "GET";

@@ -47,6 +47,8 @@ pub enum HttpError {
     BadCredential,
     /// The web page that connects comes from an origin that is not allowed (RFC 6455 10.2).
     OriginNotAllowed,
+    /// The request is addressed to a host that this server does not answer to.
+    HostNotAllowed,
     /// The credential is right but does not permit this (RFC 9110 15.5.4).
     NotEntitled,
     /// Nothing is at this path (RFC 9110 15.5.5).
@@ -74,6 +76,8 @@ pub enum HttpError {
     UnsupportedVersion,
     /// Too many attempts came from this client (RFC 6585 4).
     TooManyAttempts,
+    /// More requests came than are carried out in a second (RFC 6585 4).
+    TooManyRequests,
     /// The request head is longer than allowed (RFC 6585 5).
     HeadTooLarge,
     /// The request head has more fields than allowed (RFC 6585 5).
@@ -109,7 +113,7 @@ impl HttpError {
             | Self::MalformedSubprotocols
             | Self::MalformedExtensions => 400,
             Self::BadCredential => 401,
-            Self::OriginNotAllowed | Self::NotEntitled => 403,
+            Self::OriginNotAllowed | Self::HostNotAllowed | Self::NotEntitled => 403,
             Self::NotFound => 404,
             Self::MethodNotAllowed { .. } => 405,
             Self::RequestTimeout => 408,
@@ -119,7 +123,7 @@ impl HttpError {
             Self::UnsupportedMediaType => 415,
             Self::UnknownExpectation => 417,
             Self::NotAnUpgrade | Self::UnsupportedVersion => 426,
-            Self::TooManyAttempts => 429,
+            Self::TooManyAttempts | Self::TooManyRequests => 429,
             Self::HeadTooLarge | Self::TooManyFields => 431,
             Self::UnknownTransferCoding => 501,
             Self::Unavailable => 503,
@@ -140,6 +144,7 @@ impl HttpError {
                 | Self::BadParameter
                 | Self::MalformedBody
                 | Self::UnsupportedMediaType
+                | Self::TooManyRequests
         )
     }
 }
@@ -166,6 +171,7 @@ impl fmt::Display for HttpError {
             Self::MalformedExtensions => "the Sec-WebSocket-Extensions field is malformed",
             Self::BadCredential => "a valid credential is needed",
             Self::OriginNotAllowed => "the origin is not allowed",
+            Self::HostNotAllowed => "the host is not served here",
             Self::NotEntitled => "the credential does not permit this",
             Self::NotFound => "nothing is here",
             Self::MethodNotAllowed { .. } => "the method is not offered here",
@@ -178,6 +184,7 @@ impl fmt::Display for HttpError {
             Self::NotAnUpgrade => "this is a WebSocket; ask to upgrade",
             Self::UnsupportedVersion => "only WebSocket version 13 is spoken here",
             Self::TooManyAttempts => "too many attempts; try again later",
+            Self::TooManyRequests => "too many requests; try again later",
             Self::HeadTooLarge => "the request head is too large",
             Self::TooManyFields => "the request has too many header fields",
             Self::UnknownTransferCoding => "the transfer coding is not known",

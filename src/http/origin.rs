@@ -81,11 +81,11 @@ impl OriginPolicy {
     }
 }
 
-/// Why an entry for the list of allowed origins is refused.
+/// Why an entry for the list of allowed origins, or of hosts, is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum OriginEntryError {
-    /// It is not `scheme://host[:port]`; paths, a final slash and user names are no part of an origin.
+    /// It is not `scheme://host[:port]`, or for a host not `host[:port]`; paths, a final slash and user names are no part of an origin.
     Malformed,
     /// Its wildcard does not stand for whole labels on the left of a name, as in `https://*.example.com`.
     MisplacedWildcard,
@@ -94,7 +94,7 @@ pub enum OriginEntryError {
 impl fmt::Display for OriginEntryError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Malformed => "an origin is written scheme://host[:port], null or *",
+            Self::Malformed => "an origin is written scheme://host[:port], null or *, and a host without the scheme",
             Self::MisplacedWildcard => {
                 "a wildcard stands for whole labels on the left, as in https://*.example.com"
             }
@@ -124,7 +124,7 @@ enum Entry {
 
 /// Which host an entry is about, in lower case.
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum HostPattern {
+pub(super) enum HostPattern {
     /// This one.
     Exact(Box<str>),
     /// Every name that ends with this, which begins with a dot.
@@ -141,12 +141,7 @@ impl Entry {
         }
         let Origin { scheme, authority } =
             Origin::parse(text).ok_or(OriginEntryError::Malformed)?;
-        let host = authority.host.to_ascii_lowercase();
-        let host = match host.strip_prefix('*') {
-            Some(suffix) if is_parent_name(suffix) => HostPattern::Below(suffix.into()),
-            None if !host.contains('*') => HostPattern::Exact(host.into()),
-            _ => return Err(OriginEntryError::MisplacedWildcard),
-        };
+        let host = HostPattern::parse(authority.host)?;
         let scheme = scheme.to_ascii_lowercase();
         let port = authority.port.or_else(|| default_port(&scheme));
         Ok(Self::Site {
@@ -171,8 +166,18 @@ impl Entry {
 }
 
 impl HostPattern {
+    /// Reads a host, with or without a wildcard.
+    pub(super) fn parse(host: &str) -> Result<Self, OriginEntryError> {
+        let host = host.to_ascii_lowercase();
+        match host.strip_prefix('*') {
+            Some(suffix) if is_parent_name(suffix) => Ok(Self::Below(suffix.into())),
+            None if !host.contains('*') => Ok(Self::Exact(host.into())),
+            _ => Err(OriginEntryError::MisplacedWildcard),
+        }
+    }
+
     /// Whether the pattern is about `host`.
-    fn matches(&self, host: &str) -> bool {
+    pub(super) fn matches(&self, host: &str) -> bool {
         match self {
             Self::Exact(exact) => host.eq_ignore_ascii_case(exact),
             Self::Below(suffix) => host

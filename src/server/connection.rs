@@ -13,7 +13,7 @@ use super::activity::Activity;
 use super::application::Application;
 use super::recovery::Recovery;
 use super::remote::Remote;
-use super::requests::arrival_from;
+use super::requests::arrival_of;
 use super::socket::Socket;
 use super::timers::Tick;
 use crate::clock::Moment;
@@ -209,7 +209,7 @@ impl<P, S: Socket> Connection<P, S> {
                     let answer = if now.is_draining() {
                         Answer::Respond(Response::refusal(HttpError::Unavailable))
                     } else {
-                        let arrival = arrival_from(self.remote.address());
+                        let arrival = arrival_of(&request, self.remote.address(), now);
                         let (handler, mut out) = application.for_session(id);
                         handler.on_request(&request, arrival, &mut out)
                     };

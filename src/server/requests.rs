@@ -10,7 +10,7 @@ use super::socket::Socket;
 use crate::clock::Moment;
 use crate::delivery::SessionId;
 use crate::handler::{Answer, Arrival, Handler, Upgrade};
-use crate::http::{HttpError, Response};
+use crate::http::{HttpError, Request, Response};
 use crate::metrics::Status;
 use crate::replay::Replay;
 
@@ -27,7 +27,7 @@ impl<P, S: Socket> Connection<P, S> {
         let verdict = if now.is_draining() {
             Err(Response::refusal(HttpError::Unavailable))
         } else {
-            let arrival = arrival_from(self.remote.address());
+            let arrival = arrival_of(&request, self.remote.address(), now);
             application.handler.on_expectation(&request, arrival)
         };
         match verdict {
@@ -93,10 +93,12 @@ impl<P, S: Socket> Connection<P, S> {
     }
 }
 
-/// Whence and when a request of `remote` comes that is complete now.
-pub(super) fn arrival_from(remote: SocketAddr) -> Arrival {
+/// Whence and when `request` comes, which is complete now.
+pub(super) fn arrival_of(request: &Request<'_>, remote: SocketAddr, now: &Now) -> Arrival {
     Arrival {
         remote,
+        client: now.config.trusted_proxies.client_of(remote.ip(), request),
+        moment: now.moment,
         unix_seconds: unix_seconds(),
     }
 }

@@ -1,6 +1,7 @@
 //! What the token of a client lets it do.
 
 use crate::endpoints::credential::{Claims, Gate, bearer};
+use crate::handler::Arrival;
 use crate::http::{HttpError, Request};
 
 use super::client::UserId;
@@ -47,14 +48,14 @@ impl Grant {
     pub(in crate::endpoints) fn from_token(
         gate: &Gate,
         request: &Request<'_>,
-        now: u64,
+        arrival: &Arrival,
         is_meant: impl Fn(&str) -> bool,
     ) -> Result<Self, HttpError> {
         let in_query = request.query_value("access_token");
         let token = bearer(request)?.or(in_query.as_deref());
-        let claims = gate.claims(token, now)?;
+        let claims = gate.log_in(token, arrival)?;
         gate.audience(&claims, request, is_meant)?;
-        Self::of(&claims, now).ok_or(HttpError::BadCredential)
+        Self::of(&claims, arrival.unix_seconds).ok_or(HttpError::BadCredential)
     }
 
     /// What `claims` say; `None` if they name a user whom nobody can be.
@@ -80,6 +81,7 @@ mod tests {
     use crate::endpoints::credential::Gate;
     use crate::endpoints::credential::tests::{NOW, SECRET, token};
     use crate::endpoints::recorder::request;
+    use crate::handler::Arrival;
     use crate::http::HttpError;
 
     /// What `claims`, with an audience and an end, lead to.
@@ -93,7 +95,8 @@ mod tests {
 
     fn judge(lines: &str) -> Result<Grant, HttpError> {
         let gate = Gate::new(vec![SECRET.parse().unwrap()], Vec::new());
-        Grant::from_token(&gate, &request(lines), NOW, |target| target == "/ws")
+        let arrival = Arrival::of_a_test(NOW);
+        Grant::from_token(&gate, &request(lines), &arrival, |target| target == "/ws")
     }
 
     #[test]

@@ -12,8 +12,8 @@
 //! | `DELETE /users/{u}/groups`, `/connections/{c}/groups` | 204 |
 //! | `GET /groups/{g}/connections` | 200, a page of the members |
 //!
-//! A request is judged in one order, and the first fault answers: path (404), method (405), token (401), query (400),
-//! body (415, 400, 413). Every fault is told as JSON. Since the clients of a hub are on all loops, a response comes when
+//! A request is judged in one order, and the first fault answers: path (404), method (405), token (429, 401), rate (429), query
+//! (400), body (415, 400, 413). Every fault is told as JSON. Since the clients of a hub are on all loops, a response comes when
 //! all of them have answered ([`Pending`]); what is acknowledged has been done.
 //!
 //! Without an access key there can be no token, and so no service.
@@ -21,6 +21,7 @@
 mod body;
 mod parameters;
 mod pending;
+mod rate;
 mod route;
 mod token;
 
@@ -29,6 +30,7 @@ use std::borrow::Cow;
 use self::parameters::ListParameters;
 pub(super) use self::pending::Pending;
 use self::pending::{Listing, Then};
+pub(super) use self::rate::RestRate;
 use self::route::{Operation, Target};
 use super::credential::Gate;
 use super::pubsub::{Addressees, HubName, Hubs, Refusal};
@@ -49,12 +51,13 @@ pub(super) enum Reply {
 /// Does what a request asks for.
 pub(super) fn answer(
     gate: &Gate,
+    rate: &RestRate,
     hubs: &mut Hubs,
     request: &Request<'_>,
     arrival: Arrival,
     out: &mut Outgoing<'_>,
 ) -> Reply {
-    match try_answer(gate, hubs, request, arrival, out) {
+    match try_answer(gate, rate, hubs, request, arrival, out) {
         Ok(mut pending) if pending.is_complete() => Reply::Now(pending.response(hubs)),
         Ok(pending) => Reply::Later(pending),
         Err(Fault::Request(error)) => Reply::Now(Response::refusal(error)),
@@ -99,6 +102,7 @@ fn refused(refusal: Refusal) -> Response {
 
 fn try_answer(
     gate: &Gate,
+    rate: &RestRate,
     hubs: &mut Hubs,
     request: &Request<'_>,
     arrival: Arrival,
@@ -106,6 +110,8 @@ fn try_answer(
 ) -> Result<Pending, Fault> {
     let segments = segments(request)?;
     let call = Call::judge(gate, request, arrival, &borrowed(&segments))?;
+    // Not before: strangers must not use it up.
+    rate.charge(arrival.moment)?;
     call.carry_out(hubs, request, out)
 }
 

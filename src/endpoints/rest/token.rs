@@ -20,7 +20,7 @@ pub(super) fn judge(
     request: &Request<'_>,
     arrival: Arrival,
 ) -> Result<Box<str>, HttpError> {
-    let claims = gate.claims(bearer(request)?, arrival.unix_seconds)?;
+    let claims = gate.log_in(bearer(request)?, &arrival)?;
     let path = request.path();
     let is_meant = |target: &str| match request.query() {
         _ if is_same(target, path) => true,
@@ -39,8 +39,6 @@ fn is_same(a: &str, b: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use std::net::{Ipv4Addr, SocketAddr};
-
     use serde_json::json;
 
     use super::judge;
@@ -53,10 +51,7 @@ mod tests {
     fn verdict(target: &str, authorization: &str) -> Result<Box<str>, HttpError> {
         let gate = Gate::new(vec![SECRET.parse().unwrap()], Vec::new());
         let request = request(&format!("POST {target} HTTP/1.1\n{authorization}"));
-        let arrival = Arrival {
-            remote: SocketAddr::from((Ipv4Addr::LOCALHOST, 1)),
-            unix_seconds: NOW,
-        };
+        let arrival = Arrival::of_a_test(NOW);
         judge(&gate, &request, arrival)
     }
 
