@@ -31,7 +31,8 @@ struct Received {
 fn server(policies: &str) -> ServerProcess {
     let outbox = ["--max-message", "128KiB", "--max-outbox", "512KiB"];
     // Time is not what ends anybody here, however long this machine takes.
-    let times = ["--write-timeout", "60s", "--drain", "61s"];
+    let times = "--write-timeout 60s --close-timeout 60s --drain 61s".split(' ');
+    let times: Vec<_> = times.collect();
     let flags = [
         &outbox[..],
         &times,
