@@ -121,7 +121,9 @@ const EVENT_BYTES_MAX: usize = 128;
 /// # Errors
 /// Says what is wrong with the message.
 pub(super) fn parse(text: &str) -> Result<ClientMessage<'_>, InvalidMessage> {
-    Fields::parse(text)?.into_message()
+    let mut fields = Fields::default();
+    fields.fill(text)?;
+    fields.into_message()
 }
 
 /// The types of messages that clients send.
@@ -156,7 +158,7 @@ impl Kind {
     fn from_name(wanted: &str) -> Option<Self> {
         let (_, kind) = Self::NAMES
             .iter()
-            .find(|(name, _)| name.eq_ignore_ascii_case(wanted))?;
+            .find(|(name, _)| *name == wanted || name.eq_ignore_ascii_case(wanted))?;
         Some(*kind)
     }
 }

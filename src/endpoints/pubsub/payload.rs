@@ -30,10 +30,11 @@ impl DataType {
     const ALL: [Self; 3] = [Self::Json, Self::Text, Self::Binary];
 
     /// The type of that name, in any case; `None` if there is none.
-    pub(super) fn from_name(name: &str) -> Option<Self> {
+    pub(super) fn from_name(wanted: &str) -> Option<Self> {
+        let is_it = |name: &str| name == wanted || name.eq_ignore_ascii_case(wanted);
         Self::ALL
             .into_iter()
-            .find(|data_type| data_type.name().eq_ignore_ascii_case(name))
+            .find(|data_type| is_it(data_type.name()))
     }
 
     /// The name on the wire.
