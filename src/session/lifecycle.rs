@@ -351,7 +351,9 @@ impl Lifecycle {
         } else if self.liveness == Liveness::FirstPingDue || now >= ping_due {
             outbox.push_ping();
             self.liveness = Liveness::Pinged;
-            self.deadline = dead_at;
+            // The first ping comes early, at another moment for each peer. All who have opened together are dead at the
+            // same moment, and if they were looked at only then, their next pings would come all at once.
+            self.deadline = dead_at.min(now + config.ping_timeout);
         } else {
             self.liveness = Liveness::Quiet;
             self.deadline = ping_due;

@@ -743,13 +743,13 @@ mod tests {
     #[test]
     fn ac_08_a_websocket_is_closed_with_1008_when_its_credential_ends() {
         let mut fixture = Fixture::open();
-        fixture.session.expire_at(Moment::START + seconds(20));
+        fixture.session.expire_at(Moment::START + seconds(12));
         assert_eq!(fixture.session.deadline(), Moment::START + seconds(5));
         fixture.at(5);
         fixture.feed(&frame(OpCode::Text, b"hi"));
-        assert_eq!(fixture.session.deadline(), Moment::START + seconds(20));
+        assert_eq!(fixture.session.deadline(), Moment::START + seconds(12));
         fixture.written();
-        fixture.at(20);
+        fixture.at(12);
         assert_eq!(fixture.written(), b"\x88\x0f\x03\xf0token expired");
         assert_eq!(fixture.told, ["hi", "closed"]);
         fixture.feed(&close_frame(1008));
@@ -933,6 +933,25 @@ mod tests {
         assert_eq!(fixture.written(), b"\x88\x11\x03\xe9no sign of life");
         assert_eq!(fixture.told, ["closed"]);
         assert_eq!(fixture.session.ending().sent, Some(CloseCode::GOING_AWAY));
+    }
+
+    #[test]
+    fn lt_04_the_moments_of_all_pings_follow_from_that_of_the_first() {
+        let mut fixture = Fixture::open();
+        let mut pings = Vec::new();
+        while pings.len() < 4 {
+            fixture.now = fixture.session.deadline();
+            let (now, config) = (fixture.now, &fixture.config);
+            fixture
+                .session
+                .on_deadline(now, config, &mut fixture.outbox);
+            if fixture.written() == b"\x89\x00" {
+                pings.push(now);
+                fixture.feed(&frame(OpCode::Pong, b""));
+            }
+        }
+        let due = [5, 30, 55, 80].map(|second| Moment::START + seconds(second));
+        assert_eq!(pings, due);
     }
 
     #[test]
