@@ -71,6 +71,54 @@ fn rs_05_an_idle_client_costs_few_bytes() {
     );
 }
 
+#[test]
+#[ignore = "needs a calm machine and 11,000 descriptors: see the top of the file"]
+fn lt_04_pings_to_an_idle_crowd_are_spread_and_cost_little() {
+    const INTERVAL: Duration = Duration::from_secs(3);
+    const ROUNDS: u32 = 3;
+    const BIN: Duration = Duration::from_millis(100);
+    let _alone = machine_alone();
+    let flags = ["--ping-interval", "3s", "--ping-timeout", "2s"];
+    let server = ServerProcess::start(&[&flags[..], &["--threads", "1"]].concat());
+    let mut crowd = Crowd::new(server.addr());
+    crowd.gather(CROWD, "/echo");
+    // The first round is spread by lot; whether it stays like that shows later.
+    let begun = Instant::now() + INTERVAL;
+    let watched = INTERVAL * ROUNDS;
+    let mut bins = vec![0; (watched.as_millis() / BIN.as_millis()) as usize];
+    let mut ticks = 0;
+    until("the rounds are over", || {
+        crowd.turn(Duration::from_millis(10), |_, _, happening| {
+            assert_eq!(happening, Happening::Ping, "to a client that is idle");
+            let passed = begun.elapsed().as_millis() / BIN.as_millis();
+            if Instant::now() >= begun
+                && let Some(bin) = bins.get_mut(passed as usize)
+            {
+                *bin += 1;
+            }
+        });
+        if Instant::now() < begun {
+            ticks = server.cpu_ticks();
+        }
+        Instant::now() >= begun + watched
+    });
+    // A tick is a hundredth of a second.
+    let busy = (server.cpu_ticks() - ticks) as f64 / watched.as_secs_f64();
+    let count: usize = bins.iter().sum();
+    let most = bins.iter().max().copied().unwrap();
+    let ratio = (most * bins.len()) as f64 / count as f64;
+    println!(
+        "LT-04: {count} pings to {CROWD} in {ROUNDS} rounds of {INTERVAL:?}, at most {most} in a tenth of a second, {ratio:.2} \
+         times the mean; {busy:.1} % of a processor"
+    );
+    assert!(
+        count.abs_diff(CROWD * ROUNDS as usize) <= CROWD / 10,
+        "{count} pings"
+    );
+    // What comes due while the machine does something else comes at once, and a third of a second is quickly gone.
+    assert!(ratio <= 3.0, "{ratio:.2} times the mean");
+}
+
 /// Has one of `honest` after the other send a short message to `/echo`, a thousand a second until `end`, and measures
 /// when each comes back.
 fn probe(crowd: &mut Crowd, honest: &[usize], end: Instant) -> Latencies {
@@ -97,7 +145,7 @@ fn probe(crowd: &mut Crowd, honest: &[usize], end: Instant) -> Latencies {
                 latencies.push(sent.elapsed());
                 waiting_count -= 1;
             }
-            Happening::Connected | Happening::Unread => {}
+            Happening::Connected | Happening::Unread | Happening::Ping => {}
             _ => panic!("{happening:?} to a client that is honest"),
         });
         Instant::now() >= end && waiting_count == 0
@@ -519,7 +567,7 @@ fn sd_02_ten_thousand_closes_are_spread_over_the_drain() {
                 assert_eq!(code, Some(1001));
                 closes.push(begun.elapsed());
             }
-            Happening::Ended => {}
+            Happening::Ping | Happening::Ended => {}
             _ => panic!("{happening:?} while the server goes away"),
         });
         crowd.len() == 0

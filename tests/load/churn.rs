@@ -104,7 +104,7 @@ impl Visit {
     fn on(&mut self, client: &mut Client, happening: Happening<'_>, churn: &mut Churn) {
         match happening {
             Happening::Connected if self.manner == Manner::Aborted => client.kill(),
-            Happening::Connected | Happening::Close(_) => {}
+            Happening::Connected | Happening::Ping | Happening::Close(_) => {}
             Happening::Opened => self.speak(client),
             Happening::Message(payload) => self.hear(payload, client, churn),
             Happening::Unread => client.kill(),

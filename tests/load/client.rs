@@ -25,6 +25,8 @@ pub(crate) enum Happening<'a> {
     Bytes(&'a [u8]),
     /// Something came for a client that does not read.
     Unread,
+    /// A ping came, and was answered.
+    Ping,
     /// A Close frame came, and was answered.
     Close(Option<u16>),
     /// The connection is over, in whatever way; the client is gone.
@@ -279,7 +281,10 @@ impl Client {
                 self.close_with(payload);
                 tell(self, Happening::Close(code.map(u16::from_be_bytes)));
             }
-            0x89 => self.send_raw(&masked_frame(FIN | opcode::PONG, payload)),
+            0x89 => {
+                self.send_raw(&masked_frame(FIN | opcode::PONG, payload));
+                tell(self, Happening::Ping);
+            }
             0x8a => {}
             _ => panic!("a frame that begins with {first:#x}"),
         }

@@ -65,7 +65,8 @@ impl Crowd {
                 Duration::from_millis(100),
                 |_, _, happening| match happening {
                     Happening::Opened => opened_count += 1,
-                    Happening::Connected | Happening::Message(_) | Happening::Unread => {}
+                    Happening::Connected | Happening::Message(_) => {}
+                    Happening::Unread | Happening::Ping => {}
                     _ => panic!("{happening:?} instead of a WebSocket"),
                 },
             );
