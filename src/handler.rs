@@ -43,6 +43,17 @@ pub trait Handler: Clone + Send + 'static {
         out: &mut Outgoing<'_, Self::Note>,
     ) -> Answer<Self::Peer>;
 
+    /// A request is complete while the server is going away: a response for those who watch that, and `None` for all
+    /// others, who are told that the server is unavailable.
+    fn on_request_while_draining(
+        &self,
+        request: &Request<'_>,
+        arrival: Arrival,
+    ) -> Option<Response> {
+        let _ = (request, arrival);
+        None
+    }
+
     /// The head of a request is complete, and its client waits with the body until it is told to send it.
     ///
     /// # Errors

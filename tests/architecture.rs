@@ -66,6 +66,8 @@ confine! {
         &["base64"] => &["src/http/", "src/endpoints/signed_token.rs", "src/endpoints/pubsub/payload.rs",
           "src/client/hub/wire.rs"];
     signatures_are_checked_in_one_place: &["hmac", "sha2"] => &["src/endpoints/signed_token.rs"];
+    the_text_of_metrics_is_made_in_one_place:
+        &["prometheus_client"] => &["src/endpoints/metrics/"];
     the_logger_is_chosen_in_main_only: &["simple_logger"] => &["src/main.rs"];
     sockets_are_opened_with_the_world_only:
         &["TcpStream", "TcpListener", "UdpSocket", "UnixStream", "UnixListener", "ToSocketAddrs"] => WITH_THE_WORLD;

@@ -3,7 +3,9 @@
 //! | Path | Methods | What it is |
 //! |---|---|---|
 //! | `/` | GET, HEAD | the chat page; its files are below `/chat/` |
-//! | `/healthz` | GET, HEAD | `ok` while the process lives |
+//! | `/healthz` | GET, HEAD | `ok` while every loop turns |
+//! | `/readyz` | GET, HEAD | `ok` while connections are accepted |
+//! | `/metrics` | GET, HEAD | what is counted, for whoever asks from this machine |
 //! | `/ws` | WebSocket | the JSON protocol on the hub `default` |
 //! | `/client/hubs/{hub}`, `/client/?hub={hub}` | WebSocket | the JSON protocol on a hub; payloads alone without its subprotocol |
 //! | `/relay/{group}` | WebSocket | messages as they are to the others of a group; `?echo=true`: to the sender as well |
@@ -21,6 +23,7 @@ mod credential;
 mod echo;
 #[cfg(test)]
 mod loops;
+mod metrics;
 mod page;
 mod policies;
 mod pubsub;
@@ -42,6 +45,7 @@ use crate::metrics::Metrics;
 use crate::proto::Message;
 use credential::Gate;
 pub use credential::{AccessKey, CredentialError, PublicUrl};
+use metrics::{Probe, Vitals};
 pub use policies::{GroupPolicies, PolicyRule, PolicyRuleError};
 use pubsub::{Client, ConnectionIds, Grant, HubLimits, HubName, Hubs, Speech};
 pub use pubsub::{HistoryRule, HistoryRuleError, HistorySettings, Note};
@@ -118,6 +122,8 @@ pub struct Endpoints {
     gate: Gate,
     /// How many requests of services are carried out.
     rest_rate: RestRate,
+    /// What probes ask about.
+    vitals: Vitals,
     /// The hub that was asked for last: whoever comes next will want the same one, and can share its name.
     last_hub: HubName,
     /// What the last member of a relayed group remembers, for the same reason.
@@ -171,6 +177,7 @@ impl Endpoints {
             rest_rate: RestRate::new(settings.rest_requests_per_second_max),
             settings,
             gate,
+            vitals: Vitals::default(),
             last_hub: HubName::of_default(),
             last_relay: None,
             hubs: Hubs::new(limits, policies, ConnectionIds::new(), history),
@@ -188,6 +195,11 @@ impl Endpoints {
             Route::Page(page) => {
                 check_method(request, route::PAGE_METHODS)?;
                 Ok(Answer::Respond(page.response()))
+            }
+            Route::Probe(probe) => {
+                check_method(request, route::PAGE_METHODS)?;
+                let response = self.vitals.response(probe, request, arrival)?;
+                Ok(Answer::Respond(response))
             }
             Route::Socket(endpoint) => {
                 check_method(request, route::SOCKET_METHODS)?;
@@ -313,7 +325,8 @@ impl Handler for Endpoints {
     type Peer = Peer;
     type Note = Note;
 
-    fn on_start(&mut self, place: LoopPlace, _metrics: &Metrics) {
+    fn on_start(&mut self, place: LoopPlace, metrics: &Metrics) {
+        self.vitals = Vitals::new(place, metrics);
         self.hubs.on_start(place);
     }
 
@@ -327,10 +340,22 @@ impl Handler for Endpoints {
             .unwrap_or_else(|error| Answer::Respond(Response::refusal(error)))
     }
 
+    fn on_request_while_draining(
+        &self,
+        request: &Request<'_>,
+        arrival: Arrival,
+    ) -> Option<Response> {
+        match self.route(request) {
+            Ok(Route::Probe(Probe::Readiness)) | Err(_) => None,
+            Ok(Route::Probe(probe)) => self.vitals.response(probe, request, arrival).ok(),
+            Ok(Route::Page(_) | Route::Socket(_) | Route::Rest) => None,
+        }
+    }
+
     fn on_expectation(&mut self, request: &Request<'_>, arrival: Arrival) -> Result<(), Response> {
         self.route(request)
             .and_then(|route| match route {
-                Route::Page(_) => check_method(request, route::PAGE_METHODS),
+                Route::Page(_) | Route::Probe(_) => check_method(request, route::PAGE_METHODS),
                 Route::Socket(_) => check_method(request, route::SOCKET_METHODS),
                 Route::Rest => rest::judge(&self.gate, request, arrival),
             })

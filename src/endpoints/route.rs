@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use super::EndpointSettings;
+use super::metrics::Probe;
 use super::page::Page;
 use super::pubsub::{self, HubName, Speech};
 use crate::http::{HttpError, Request};
@@ -12,6 +13,8 @@ use crate::http::{HttpError, Request};
 pub(super) enum Route<'a> {
     /// Something to read.
     Page(Page),
+    /// Something to ask about the server.
+    Probe(Probe),
     /// Something to open a WebSocket with.
     Socket(Endpoint<'a>),
     /// `/api/hubs/…`, which services ask; its own table knows what is there.
@@ -47,7 +50,9 @@ impl<'a> Route<'a> {
     ) -> Result<Self, HttpError> {
         match request.path() {
             "/" => Ok(Self::Page(Page::FRONT)),
-            "/healthz" | "/api/health" => Ok(Self::Page(Page::Health)),
+            "/healthz" | "/api/health" => Ok(Self::Probe(Probe::Health)),
+            "/readyz" => Ok(Self::Probe(Probe::Readiness)),
+            "/metrics" => Ok(Self::Probe(Probe::Metrics)),
             path if path.starts_with("/api/hubs/") => Ok(Self::Rest),
             "/ws" => Ok(Self::Socket(Endpoint::Default)),
             "/client" | "/client/" => {
@@ -77,7 +82,7 @@ impl<'a> Route<'a> {
 impl Route<'_> {
     /// Whether whoever runs the server asks there how it is, often without knowing its name; nothing else is told.
     pub(super) fn is_for_probes(&self) -> bool {
-        matches!(self, Self::Page(Page::Health))
+        matches!(self, Self::Probe(Probe::Health | Probe::Readiness))
     }
 }
 
@@ -170,6 +175,7 @@ fn only_segment_behind<'a>(count: usize, request: &Request<'a>) -> Result<Cow<'a
 mod tests {
     use super::{Endpoint, Route};
     use crate::endpoints::EndpointSettings;
+    use crate::endpoints::metrics::Probe;
     use crate::endpoints::page::Page;
     use crate::endpoints::pubsub::HubName;
     use crate::endpoints::recorder::request;
@@ -190,8 +196,10 @@ mod tests {
             find("/chat/main.js").ok(),
             Page::chat_file("main.js").map(Route::Page)
         );
-        assert_eq!(find("/healthz"), Ok(Route::Page(Page::Health)));
-        assert_eq!(find("/api/health"), Ok(Route::Page(Page::Health)));
+        assert_eq!(find("/healthz"), Ok(Route::Probe(Probe::Health)));
+        assert_eq!(find("/readyz"), Ok(Route::Probe(Probe::Readiness)));
+        assert_eq!(find("/metrics"), Ok(Route::Probe(Probe::Metrics)));
+        assert_eq!(find("/api/health"), Ok(Route::Probe(Probe::Health)));
         assert_eq!(find("/api/hubs/chat/:send"), Ok(Route::Rest));
         assert_eq!(find("/ws"), Ok(Route::Socket(Endpoint::Default)));
         assert_eq!(find("/echo"), Ok(Route::Socket(Endpoint::Echo)));

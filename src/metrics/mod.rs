@@ -68,9 +68,16 @@ pub struct Counters {
     pub ping_time: Histogram,
     /// How long turns took, the wait for events not included.
     pub turn_time: Histogram,
+    /// When the turn began that is under way, in milliseconds of the server's clock; 0 while the loop waits for events.
+    pub busy_since: Count,
+    /// 1 if this loop accepts connections now.
+    pub accepting: Count,
     /// Work that was put off to the next turn.
     pub budgets_hit: Counts<Budget, { Budget::COUNT }>,
 }
+
+/// A loop whose turn takes longer than this is stuck, and the server is not healthy (RS-11).
+const TURN_MILLIS_MAX: u64 = 5_000;
 
 /// What all loops of one server have counted; cheap to clone.
 #[derive(Clone)]
@@ -97,6 +104,20 @@ impl Metrics {
     pub fn sum(&self, count: impl Fn(&Counters) -> u64) -> u64 {
         let counts = self.loops.iter().map(|counters| count(counters));
         counts.fold(0, u64::wrapping_add)
+    }
+
+    /// Whether every loop has ended its turns in time, as the loop `index` sees it in a turn of its own.
+    #[must_use]
+    pub fn is_turning(&self, index: usize) -> bool {
+        let now = self.loops.get(index).map_or(0, |it| it.busy_since.get());
+        let is_stuck = |since: u64| since > 0 && now.saturating_sub(since) > TURN_MILLIS_MAX;
+        !self.loops.iter().any(|it| is_stuck(it.busy_since.get()))
+    }
+
+    /// Whether somebody who comes now is accepted.
+    #[must_use]
+    pub fn is_accepting(&self) -> bool {
+        self.sum(|it| it.accepting.get()) > 0
     }
 
     /// Both balances, as far as the loops have counted.
@@ -211,6 +232,19 @@ mod tests {
             let mut balance = balance;
             fault(&mut balance);
             assert!(!balance.holds(), "{balance}");
+        }
+    }
+
+    #[test]
+    fn rs_11_a_turn_of_more_than_five_seconds_is_seen_by_another_loop() {
+        let metrics = Metrics::new(2);
+        let [own, other] = metrics.loops() else {
+            unreachable!("there are two")
+        };
+        own.busy_since.set(10_000);
+        for (since, is_turning) in [(0, true), (5_000, true), (4_999, false), (10_001, true)] {
+            other.busy_since.set(since);
+            assert_eq!(metrics.is_turning(0), is_turning, "{since}");
         }
     }
 

@@ -37,6 +37,8 @@ impl<H: Handler, S: Socket> EventLoop<H, S> {
             accepted.push((socket, remote));
         });
         self.has_unaccepted = progress == Accepted::UntilBudget;
+        let is_paused = listener.paused_until().is_some();
+        self.now.counters.accepting.set(u64::from(!is_paused));
         self.now.counters.accepted.add(accepted.len() as u64);
         if self.has_unaccepted {
             self.now.counters.budgets_hit.add(Budget::Accept, 1);

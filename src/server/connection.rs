@@ -206,11 +206,13 @@ impl<P, S: Socket> Connection<P, S> {
                 Event::Control => intake.control_frame_count += 1,
                 Event::Handled => {}
                 Event::Request(request) => {
+                    let arrival = arrival_of(&request, self.remote.address(), now);
+                    let (handler, mut out) = application.for_session(id);
                     let answer = if now.is_draining() {
-                        Answer::Respond(Response::refusal(HttpError::Unavailable))
+                        let response = handler.on_request_while_draining(&request, arrival);
+                        let refusal = || Response::refusal(HttpError::Unavailable);
+                        Answer::Respond(response.unwrap_or_else(refusal))
                     } else {
-                        let arrival = arrival_of(&request, self.remote.address(), now);
-                        let (handler, mut out) = application.for_session(id);
                         handler.on_request(&request, arrival, &mut out)
                     };
                     if let Answer::Recover(recover) = answer {

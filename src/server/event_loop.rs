@@ -131,6 +131,7 @@ impl<H: Handler, S: Socket> EventLoop<H, S> {
     pub(super) fn listen(&mut self, mut listener: Listener<S>) -> io::Result<()> {
         listener.register(self.poll.registry(), tokens::listener)?;
         self.listener = Some(listener);
+        self.now.counters.accepting.set(1);
         Ok(())
     }
 
@@ -162,10 +163,10 @@ impl<H: Handler, S: Socket> EventLoop<H, S> {
             polled => polled?,
         }
         let began = self.clock.elapsed();
-        self.go_through(
-            Moment::after_start(began),
-            events.iter().map(Readiness::from),
-        )?;
+        let moment = Moment::after_start(began);
+        self.now.counters.busy_since.set(moment.as_millis().max(1));
+        self.go_through(moment, events.iter().map(Readiness::from))?;
+        self.now.counters.busy_since.set(0);
         let turn_time = self.clock.elapsed() - began;
         self.now.counters.turn_time.observe(turn_time);
         Ok(())

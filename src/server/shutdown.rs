@@ -81,6 +81,7 @@ impl<H: Handler, S: Socket> EventLoop<H, S> {
         self.has_unaccepted = true;
         self.accept();
         self.listener = None;
+        self.now.counters.accepting.set(0);
         let (peers, others): (Vec<_>, Vec<_>) = self
             .ids()
             .partition(|&id| self.connections[key_of(id)].session.is_open());

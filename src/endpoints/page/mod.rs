@@ -1,4 +1,4 @@
-//! What can be read with a browser or a probe: the chat page, file by file, and whether the process lives.
+//! What can be read with a browser: the chat page, file by file.
 //!
 //! Everything is compiled in. The page loads nothing from elsewhere and speaks the protocol of `/ws` like any client.
 
@@ -9,8 +9,6 @@ use crate::http::Response;
 pub(super) enum Page {
     /// A file of the chat page.
     Chat(&'static ChatFile),
-    /// `/healthz`: whether the process lives, which it shows by answering.
-    Health,
 }
 
 /// One file of the chat page.
@@ -45,8 +43,6 @@ impl Page {
                 .with_header("Content-Security-Policy", POLICY)
                 .with_header("Referrer-Policy", "no-referrer")
                 .with_header("Cross-Origin-Opener-Policy", "same-origin"),
-            Self::Health => Response::new(200, "text/plain; charset=utf-8", b"ok".as_slice())
-                .with_header("Cache-Control", "no-store"),
         }
     }
 }

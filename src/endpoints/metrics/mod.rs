@@ -1,0 +1,89 @@
+//! What probes and monitoring ask: `/healthz`, `/readyz` and `/metrics`.
+//!
+//! Whether the server lives and whether it is ready everybody may know. The metrics are for those who ask from this
+//! machine; for others there is nothing at that path.
+
+mod exposition;
+mod process;
+
+use crate::handler::{Arrival, LoopPlace};
+use crate::http::{HttpError, Request, Response};
+use crate::metrics::Metrics;
+
+/// What can be asked about the server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Probe {
+    /// `/healthz`: whether every loop turns.
+    Health,
+    /// `/readyz`: whether somebody who comes now is served.
+    Readiness,
+    /// `/metrics`: what is counted, in the `OpenMetrics` format.
+    Metrics,
+}
+
+/// What the endpoints of one loop know of all loops.
+#[derive(Clone, Debug)]
+pub(super) struct Vitals {
+    metrics: Metrics,
+    loop_index: usize,
+}
+
+impl Default for Vitals {
+    /// Those of a server that has not started.
+    fn default() -> Self {
+        Self::new(LoopPlace::ALONE, &Metrics::new(1))
+    }
+}
+
+impl Vitals {
+    pub(super) fn new(place: LoopPlace, metrics: &Metrics) -> Self {
+        Self {
+            metrics: metrics.clone(),
+            loop_index: place.index,
+        }
+    }
+
+    /// Answers a probe.
+    ///
+    /// # Errors
+    ///
+    /// [`HttpError::NotFound`] if it asks for what is not for the one who asks.
+    pub(super) fn response(
+        &self,
+        probe: Probe,
+        request: &Request<'_>,
+        arrival: Arrival,
+    ) -> Result<Response, HttpError> {
+        match probe {
+            Probe::Health => Ok(state(self.metrics.is_turning(self.loop_index), "stuck")),
+            Probe::Readiness => Ok(state(self.metrics.is_accepting(), "not accepting")),
+            Probe::Metrics if is_local(arrival) && !is_forwarded(request) => {
+                let text = exposition::text(&self.metrics);
+                let response = Response::new(200, exposition::MEDIA_TYPE, text.into_bytes());
+                Ok(response.with_header("Cache-Control", "no-store"))
+            }
+            Probe::Metrics => Err(HttpError::NotFound),
+        }
+    }
+}
+
+/// 200 if all is well, and 503 with `what` is wrong.
+fn state(is_good: bool, what: &'static str) -> Response {
+    let response = if is_good {
+        Response::text(200, "ok")
+    } else {
+        Response::text(503, what)
+    };
+    response.with_header("Cache-Control", "no-store")
+}
+
+fn is_local(arrival: Arrival) -> bool {
+    arrival.remote.ip().to_canonical().is_loopback()
+}
+
+/// Whether a proxy, which may be on this machine, asks for somebody who is elsewhere.
+fn is_forwarded(request: &Request<'_>) -> bool {
+    ["forwarded", "x-forwarded-for", "via"]
+        .iter()
+        .any(|name| request.header_values(name).next().is_some())
+}

@@ -1,0 +1,170 @@
+//! What whoever runs the server can see of it: metrics, health, and the log.
+
+mod peer;
+mod server_process;
+
+use std::collections::BTreeMap;
+
+use peer::{Peer, http, opcode};
+use server_process::ServerProcess;
+
+fn get(path: &str) -> String {
+    format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n")
+}
+
+/// The metrics of a server by their names with labels, after a check of the text format.
+fn metrics(server: &ServerProcess) -> BTreeMap<String, f64> {
+    let (_, response) = http(server.addr(), &get("/metrics"));
+    assert_eq!(response.status, 200);
+    let content_type = response.field("content-type").unwrap();
+    assert!(content_type.starts_with("application/openmetrics-text; version=1.0.0"));
+    parse(std::str::from_utf8(&response.body).unwrap())
+}
+
+/// Reads the `OpenMetrics` text format: families of samples, each behind its help and its type, then the end.
+fn parse(text: &str) -> BTreeMap<String, f64> {
+    let mut samples = BTreeMap::new();
+    let mut lines = text
+        .strip_suffix("# EOF\n")
+        .expect("an end")
+        .lines()
+        .peekable();
+    while let Some(line) = lines.next() {
+        let (name, help) = line
+            .strip_prefix("# HELP ")
+            .unwrap()
+            .split_once(' ')
+            .unwrap();
+        assert!(
+            !help.is_empty() && name.starts_with("switchboard_"),
+            "{line}"
+        );
+        let is_name = |c: char| c.is_ascii_lowercase() || c == '_';
+        assert!(name.chars().all(is_name), "{name}");
+        let kind = lines.next().unwrap().strip_prefix("# TYPE ").unwrap();
+        let kind = kind.strip_prefix(name).unwrap().trim();
+        if let Some(unit) = lines.next_if(|line| line.starts_with("# UNIT ")) {
+            assert!(name.ends_with(unit.rsplit(' ').next().unwrap()), "{unit}");
+        }
+        let suffixes: &[&str] = match kind {
+            "counter" => &["_total"],
+            "gauge" => &[""],
+            "histogram" => &["_bucket", "_sum", "_count"],
+            _ => panic!("{line}: {kind}"),
+        };
+        while let Some(sample) = lines.next_if(|line| !line.starts_with('#')) {
+            let (key, value) = sample.rsplit_once(' ').unwrap();
+            let (sample_name, labels) = key.split_once('{').unwrap_or((key, "}"));
+            let suffix = sample_name.strip_prefix(name).unwrap();
+            assert!(suffixes.contains(&suffix), "{sample}");
+            assert!(labels.ends_with('}'), "{sample}");
+            let value: f64 = value.parse().unwrap();
+            assert!(value >= 0.0, "{sample}");
+            assert!(samples.insert(key.into(), value).is_none(), "{key} twice");
+        }
+    }
+    samples
+}
+
+#[test]
+fn ht_09_metrics_are_valid_text_with_fixed_labels() {
+    let server = ServerProcess::start(&[]);
+    let before = metrics(&server);
+    let mut peers: Vec<_> = (0..20)
+        .map(|number| Peer::connect(server.addr(), &format!("/relay/marker-{number}")))
+        .collect();
+    for peer in &mut peers {
+        peer.send_text("marker");
+        peer.send_frame(0x80 | opcode::PING, b"marker");
+        assert_eq!(peer.next_frame().opcode, opcode::PONG);
+    }
+    for path in ["/marker", "/client/hubs/marker/", "/metrics/marker"] {
+        http(server.addr(), &get(path));
+    }
+    let after = metrics(&server);
+    let keys = |samples: &BTreeMap<String, f64>| samples.keys().cloned().collect::<Vec<_>>();
+    assert_eq!(keys(&before), keys(&after), "peers add no metrics");
+    assert!(!keys(&after).join(" ").contains("marker"));
+}
+
+#[test]
+fn lg_05_everything_that_happens_is_counted() {
+    let server = ServerProcess::start(&["--threads", "1"]);
+    let mut sender = Peer::connect(server.addr(), "/relay/room?echo=true");
+    let mut receiver = Peer::connect(server.addr(), "/relay/room");
+    sender.send_text("hello");
+    sender.expect_text("hello");
+    receiver.expect_text("hello");
+    http(server.addr(), &get("/nowhere"));
+    sender.send_close(4321, "");
+    assert_eq!(sender.next_frame().close_code(), Some(4321));
+    sender.expect_eof();
+    drop(sender);
+    let samples = metrics(&server);
+    let expected = [
+        ("connections_accepted_total", 4.0),
+        ("connections_open", 2.0),
+        ("connections_ended_total{cause=\"peer_lost\"}", 1.0),
+        ("connections_ended_total{cause=\"peer_closed\"}", 1.0),
+        ("connections_ended_total{cause=\"violation\"}", 0.0),
+        ("upgrades_total", 2.0),
+        ("http_responses_total{status=\"404\"}", 1.0),
+        ("http_responses_total{status=\"200\"}", 0.0),
+        ("closes_sent_total{code=\"4xxx\"}", 1.0),
+        ("closes_received_total{code=\"4xxx\"}", 1.0),
+        ("messages_in_total", 1.0),
+        ("fan_out_total", 2.0),
+        ("delivered_total", 2.0),
+        ("queued", 0.0),
+        ("dropped_total{reason=\"overflow\"}", 0.0),
+    ];
+    for (name, value) in expected {
+        assert_eq!(samples[&format!("switchboard_{name}")], value, "{name}");
+    }
+    for name in [
+        "bytes_in_total",
+        "bytes_out_total",
+        "turn_time_seconds_count",
+        "resident_memory_bytes",
+    ] {
+        assert!(samples[&format!("switchboard_{name}")] > 1.0, "{name}");
+    }
+}
+
+#[test]
+fn ac_10_metrics_are_not_for_whom_a_proxy_forwards() {
+    let server = ServerProcess::start(&[]);
+    for field in [
+        "Forwarded: for=1.2.3.4",
+        "X-Forwarded-For: 1.2.3.4",
+        "Via: 1.1 proxy",
+    ] {
+        let request = format!("GET /metrics HTTP/1.1\r\nHost: localhost\r\n{field}\r\n\r\n");
+        assert_eq!(http(server.addr(), &request).1.status, 404, "{field}");
+    }
+}
+
+#[test]
+fn ht_10_a_server_that_drains_lives_but_is_not_ready() {
+    let mut server = ServerProcess::start(&["--drain", "5s", "--close-timeout", "2s"]);
+    let paths = ["/healthz", "/readyz", "/metrics"];
+    for path in paths {
+        assert_eq!(http(server.addr(), &get(path)).1.status, 200, "{path}");
+    }
+    let mut probes = paths.map(|path| {
+        let mut probe = Peer::open(server.addr());
+        probe.send_raw(&get(path).as_bytes()[..10]);
+        probe
+    });
+    // Its answer proves that the half-sent requests before it have been read too.
+    let mut open = Peer::connect(server.addr(), "/echo");
+    open.expect_echo();
+    server.signal("TERM");
+    assert_eq!(open.drain_to_close(), Some(1001));
+    for ((probe, path), status) in probes.iter_mut().zip(paths).zip([200, 503, 200]) {
+        probe.send_raw(&get(path).as_bytes()[10..]);
+        assert_eq!(probe.next_response().status, status, "{path}");
+    }
+    drop((open, probes));
+    assert_eq!(server.wait().code(), Some(0));
+}
