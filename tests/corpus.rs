@@ -22,12 +22,16 @@ mod decoder;
 mod http;
 #[path = "../fuzz/oracles/json.rs"]
 mod json;
+#[path = "../fuzz/oracles/json_envelopes.rs"]
+mod json_envelopes;
 #[path = "../fuzz/oracles/registry.rs"]
 mod registry;
 #[path = "../fuzz/oracles/round_trip.rs"]
 mod round_trip;
 #[path = "../fuzz/oracles/session.rs"]
 mod session;
+#[path = "../fuzz/oracles/session_frames.rs"]
+mod session_frames;
 
 #[test]
 fn the_corpus_of_decoder_replays() {
@@ -45,6 +49,11 @@ fn the_corpus_of_json_replays() {
 }
 
 #[test]
+fn the_corpus_of_json_envelopes_replays() {
+    replay("json_envelopes", json_envelopes::check);
+}
+
+#[test]
 fn the_corpus_of_registry_replays() {
     replay("registry", registry::check);
 }
@@ -57,6 +66,11 @@ fn the_corpus_of_round_trip_replays() {
 #[test]
 fn the_corpus_of_session_replays() {
     replay("session", session::check);
+}
+
+#[test]
+fn the_corpus_of_session_frames_replays() {
+    replay("session_frames", session_frames::check);
 }
 
 /// Runs `check` on every file of a target's corpus; a failure names the file.
