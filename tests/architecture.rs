@@ -145,6 +145,34 @@ fn rs_10_ci_looks_for_advisories() {
     assert!(commands.contains("cargo deny") && commands.contains("check advisories"));
 }
 
+#[test]
+fn rs_07_what_peers_send_cannot_panic_by_accident() {
+    for root in [
+        include_str!("../src/proto/mod.rs"),
+        include_str!("../src/http/mod.rs"),
+    ] {
+        let (_, denied) = root.split_once("    not(test),\n    deny(").expect("lints");
+        let (denied, _) = denied.split_once("    )\n)]").expect("lints");
+        for lint in [
+            "unwrap_used",
+            "panic",
+            "indexing_slicing",
+            "string_slice",
+            "arithmetic_side_effects",
+        ] {
+            assert!(denied.contains(&format!("clippy::{lint}")), "{lint}");
+        }
+    }
+    assert_everywhere(rules::exempt_without_reason);
+    let manifest = include_str!("../Cargo.toml");
+    assert!(manifest::has_setting(
+        manifest,
+        "[profile.release]",
+        "overflow-checks = true"
+    ));
+    assert!(!manifest.contains("overflow-checks = false"));
+}
+
 /// Runs a rule over all sources of the package and fails with everything that it finds.
 fn assert_everywhere(rule: impl Fn(&Source) -> Vec<String>) {
     let directories = [

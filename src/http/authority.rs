@@ -13,6 +13,7 @@ pub(super) struct Authority<'a> {
 
 impl<'a> Authority<'a> {
     /// Reads `host`, `host:` or `host:port`; `None` for anything else, user information included.
+    #[expect(clippy::arithmetic_side_effects, reason = "a position inside the text")]
     pub(super) fn parse(text: &'a str) -> Option<Self> {
         let host_len = if text.starts_with('[') {
             text.find(']')? + 1

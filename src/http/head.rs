@@ -56,6 +56,11 @@ pub(super) fn target_len(head: &[u8]) -> usize {
 }
 
 /// The first line without its end, and what follows it.
+#[expect(
+    clippy::arithmetic_side_effects,
+    clippy::indexing_slicing,
+    reason = "positions inside the head"
+)]
 fn split_request_line(head: &[u8]) -> Option<(&[u8], &[u8])> {
     let head = skip_empty_lines(head);
     let end = head.iter().position(|&byte| byte == b'\n')?;
@@ -84,6 +89,7 @@ struct RequestLine<'a> {
 
 impl<'a> RequestLine<'a> {
     /// Splits a line at its two spaces and checks the parts, though not yet whether the target makes sense.
+    #[expect(clippy::arithmetic_side_effects, reason = "both bytes are digits")]
     fn parse(line: &'a [u8], limits: &HttpLimits) -> Result<Self, HttpError> {
         let mut parts = line.split(|&byte| byte == b' ');
         let (Some(method), Some(target), Some(version), None) =

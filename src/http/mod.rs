@@ -24,6 +24,17 @@
 //!
 //! Not handled, on purpose: chunked bodies (411), line folding, bare line feeds, HTTP/2. Each is an error, never a
 //! guess, so that no two parties can read the same bytes differently.
+// A peer must not be able to make us panic: where one of these is used, the reason why it holds stands beside it.
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::unwrap_used,
+        clippy::panic,
+        clippy::indexing_slicing,
+        clippy::string_slice,
+        clippy::arithmetic_side_effects
+    )
+)]
 
 mod authority;
 mod error;

@@ -143,6 +143,10 @@ impl RequestReader {
     }
 
     /// Reads on in a request of which something is held.
+    #[expect(
+        clippy::arithmetic_side_effects,
+        reason = "both lengths are within their limits"
+    )]
     fn next_held(
         &mut self,
         input: &mut &mut [u8],
@@ -169,6 +173,11 @@ impl RequestReader {
     }
 
     /// Moves bytes of the head from `input` to what is held, and judges the head if that completes it.
+    #[expect(
+        clippy::arithmetic_side_effects,
+        clippy::indexing_slicing,
+        reason = "positions inside the input"
+    )]
     fn hold_head(&mut self, input: &mut &mut [u8], limits: &HttpLimits) -> Result<(), HttpError> {
         let old_len = self.held.len();
         // A copy of what may be the head, so that it is in one piece; what turns out to lie behind it goes back.
@@ -222,6 +231,7 @@ impl fmt::Debug for RequestReader {
 /// belong to the head if it ends among them.
 ///
 /// Too much of something is blamed on the target if that alone is too long.
+#[expect(clippy::indexing_slicing, reason = "positions inside what is held")]
 fn find_head_end(
     scan: &mut HeadScan,
     bytes: &[u8],

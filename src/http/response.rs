@@ -121,6 +121,10 @@ impl Response {
     /// Head and body as they go out; without the body if `is_head`, with `Connection: close` if `closes` or if the
     /// response itself ends the connection.
     #[must_use]
+    #[expect(
+        clippy::arithmetic_side_effects,
+        reason = "lengths of things in memory"
+    )]
     pub fn encode(&self, is_head: bool, closes: bool) -> Vec<u8> {
         let mut out = Vec::with_capacity(HEAD_LEN_TYPICAL + self.body.len());
         out.extend_from_slice(b"HTTP/1.1 ");

@@ -26,6 +26,11 @@ impl HeadScan {
     /// # Errors
     ///
     /// The first fault, at the same byte for every way to cut the head into pieces.
+    #[expect(
+        clippy::arithmetic_side_effects,
+        clippy::indexing_slicing,
+        reason = "positions inside the window, and counts of its bytes"
+    )]
     pub(super) fn advance(
         &mut self,
         new: &[u8],

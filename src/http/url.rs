@@ -17,6 +17,11 @@ impl<'a> WebUrl<'a> {
     /// Reads `http://host[:port][/path][?query]` or the same with https; `None` for anything else, fragments and user
     /// names included.
     #[must_use]
+    #[expect(
+        clippy::arithmetic_side_effects,
+        clippy::string_slice,
+        reason = "positions of ASCII inside the text"
+    )]
     pub fn parse(text: &'a str) -> Option<Self> {
         let authority_start = text.find("://")? + 3;
         let target_start = text[authority_start..]
@@ -33,12 +38,14 @@ impl<'a> WebUrl<'a> {
 
     /// Scheme, host and port as written, without a slash at the end.
     #[must_use]
+    #[expect(clippy::string_slice, reason = "a position that parsing found")]
     pub fn site(&self) -> &'a str {
         &self.text[..self.target_start]
     }
 
     /// Path and query as written; empty if there is neither.
     #[must_use]
+    #[expect(clippy::string_slice, reason = "a position that parsing found")]
     pub fn target(&self) -> &'a str {
         &self.text[self.target_start..]
     }

@@ -58,6 +58,10 @@ impl Assembly {
     /// [`InterruptedMessage`](ProtocolError::InterruptedMessage),
     /// [`TooManyFragments`](ProtocolError::TooManyFragments) and
     /// [`MessageTooBig`](ProtocolError::MessageTooBig).
+    #[expect(
+        clippy::arithmetic_side_effects,
+        reason = "the count is below its limit"
+    )]
     pub(super) fn continue_with(
         &mut self,
         header: &FrameHeader,
@@ -84,6 +88,10 @@ impl Assembly {
     ///
     /// [`InvalidUtf8`](ProtocolError::InvalidUtf8) at the first bad byte of a text;
     /// [`MessageTooBig`](ProtocolError::MessageTooBig) if there is no memory for the message.
+    #[expect(
+        clippy::arithmetic_side_effects,
+        reason = "lengths of things in memory"
+    )]
     pub(super) fn push(
         &mut self,
         bytes: &[u8],
@@ -179,6 +187,10 @@ pub(super) fn judge_first(
 
 /// How many bytes to reserve so that `additional` more fit: twice the capacity, so that many small
 /// fragments are not copied over and over, but not beyond `bound`, the length of the message.
+#[expect(
+    clippy::arithmetic_side_effects,
+    reason = "lengths of things in memory, the larger less the smaller"
+)]
 fn growth(len: usize, capacity: usize, additional: usize, bound: u64) -> usize {
     let needed = len + additional;
     if needed <= capacity {

@@ -15,6 +15,10 @@ pub fn encode_frame(out: &mut Vec<u8>, opcode: OpCode, parts: &[&[u8]]) {
 ///
 /// The payload of a control frame must be at most 125 bytes, that of a text frame UTF-8. The key
 /// must be unpredictable and new for each frame (RFC 6455 5.3).
+#[expect(
+    clippy::indexing_slicing,
+    reason = "the payload starts inside what was written"
+)]
 pub fn encode_masked_frame(out: &mut Vec<u8>, opcode: OpCode, parts: &[&[u8]], key: [u8; 4]) {
     let payload_start = encode(out, opcode, parts, Some(key));
     apply_mask(&mut out[payload_start..], key, 0);
@@ -23,6 +27,7 @@ pub fn encode_masked_frame(out: &mut Vec<u8>, opcode: OpCode, parts: &[&[u8]], k
 /// Appends a Close frame as a server sends it; `None` is an empty one.
 ///
 /// A reason of more than 123 bytes is cut at the border of a character.
+#[expect(clippy::string_slice, reason = "cut at the border of a character")]
 pub fn encode_close(out: &mut Vec<u8>, close: Option<CloseFrame<'_>>) {
     let Some(CloseFrame { code, reason }) = close else {
         return encode_frame(out, OpCode::Close, &[]);
@@ -42,6 +47,10 @@ pub fn encode_close(out: &mut Vec<u8>, close: Option<CloseFrame<'_>>) {
 /// # Panics
 ///
 /// If `bytes` does not start with the whole header of an unmasked frame.
+#[expect(
+    clippy::arithmetic_side_effects,
+    reason = "lengths of things in memory"
+)]
 pub fn frame_len_at(bytes: &[u8]) -> usize {
     let (header, header_len) = FrameHeader::parse(bytes, Role::Client)
         .ok()
@@ -53,6 +62,11 @@ pub fn frame_len_at(bytes: &[u8]) -> usize {
 
 /// Appends the header and the payload, which is not masked yet; where the payload starts.
 #[inline]
+#[expect(
+    clippy::arithmetic_side_effects,
+    clippy::indexing_slicing,
+    reason = "lengths of things in memory; a header fits into its buffer"
+)]
 fn encode(out: &mut Vec<u8>, opcode: OpCode, parts: &[&[u8]], mask: Option<[u8; 4]>) -> usize {
     let payload_len: usize = parts.iter().map(|part| part.len()).sum();
     debug_assert!(

@@ -171,6 +171,10 @@ impl EncodedFrame {
     /// If the range is not within this value.
     #[inline]
     #[must_use]
+    #[expect(
+        clippy::arithmetic_side_effects,
+        reason = "asserted first: the range is inside the frame"
+    )]
     pub fn slice(&self, range: FrameRange) -> Self {
         let FrameRange { start, end } = range;
         assert!(
@@ -213,6 +217,10 @@ impl EncodedFrame {
     ///
     /// If there are fewer.
     #[inline]
+    #[expect(
+        clippy::arithmetic_side_effects,
+        reason = "asserted first: the count is within the length"
+    )]
     pub fn advance(&mut self, count: usize) {
         assert!(
             count <= self.len(),
@@ -226,6 +234,10 @@ impl EncodedFrame {
     /// # Panics
     ///
     /// If there are fewer.
+    #[expect(
+        clippy::arithmetic_side_effects,
+        reason = "asserted first: the length only shrinks"
+    )]
     pub fn truncate(&mut self, len: usize) {
         assert!(len <= self.len(), "cannot keep more bytes than there are");
         self.end = self.start + to_offset(len);
@@ -235,6 +247,10 @@ impl EncodedFrame {
     /// and it stays at or below `bytes_max`; whether that was so.
     ///
     /// For a receiver that lags: a copy of its own bytes pins less than the turns they came in.
+    #[expect(
+        clippy::arithmetic_side_effects,
+        reason = "lengths of things in memory"
+    )]
     pub fn try_append_copy(&mut self, next: &Self, bytes_max: usize) -> bool {
         let end = self.end as usize;
         match Arc::get_mut(&mut self.buffer) {
@@ -249,6 +265,7 @@ impl EncodedFrame {
 
     /// The bytes.
     #[inline]
+    #[expect(clippy::indexing_slicing, reason = "the bounds are inside the buffer")]
     pub fn as_bytes(&self) -> &[u8] {
         &self.buffer[self.bounds()]
     }

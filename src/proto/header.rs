@@ -48,6 +48,11 @@ impl FrameHeader {
     /// control frames by the first byte; masks and long control frames by the second; the top bit
     /// of a length by the third; a length that is too long a form by its last.
     #[inline]
+    #[expect(
+        clippy::arithmetic_side_effects,
+        clippy::indexing_slicing,
+        reason = "positions inside the header, which is there"
+    )]
     pub fn parse(input: &[u8], role: Role) -> Result<Option<(Self, usize)>, ProtocolError> {
         let Some(&first) = input.first() else {
             return Ok(None);
@@ -87,6 +92,11 @@ impl FrameHeader {
     /// Writes the header with its length in the shortest form; returns how many bytes of `out` it
     /// takes.
     #[inline]
+    #[expect(
+        clippy::arithmetic_side_effects,
+        clippy::indexing_slicing,
+        reason = "the longest header fits"
+    )]
     pub fn write(&self, out: &mut [u8; Self::LEN_MAX]) -> usize {
         let fin = if self.is_final { FIN } else { 0 };
         let mask = if self.mask.is_some() { MASK } else { 0 };

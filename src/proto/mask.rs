@@ -22,6 +22,11 @@ pub fn apply_mask(payload: &mut [u8], key: [u8; 4], offset: usize) {
 }
 
 /// The key as it applies from octet `offset` on.
+#[expect(
+    clippy::arithmetic_side_effects,
+    clippy::indexing_slicing,
+    reason = "four is the length of a key"
+)]
 fn rotate(key: [u8; 4], offset: usize) -> [u8; 4] {
     std::array::from_fn(|index| key[(index + offset % 4) % 4])
 }

@@ -219,6 +219,10 @@ impl Begun {
     }
 
     /// Bytes of heap memory, this struct included.
+    #[expect(
+        clippy::arithmetic_side_effects,
+        reason = "lengths of things in memory"
+    )]
     fn held_len(&self) -> usize {
         let message_len = self.assembly.as_ref().map_or(0, Assembly::held_len);
         let control_len = self
@@ -357,6 +361,11 @@ impl ControlPayload {
     };
 
     /// Appends the next bytes.
+    #[expect(
+        clippy::arithmetic_side_effects,
+        clippy::indexing_slicing,
+        reason = "the header has shown that at most 125 bytes come"
+    )]
     fn push(&mut self, bytes: &[u8]) {
         let end = self.len + bytes.len();
         self.bytes[self.len..end].copy_from_slice(bytes);
@@ -364,6 +373,10 @@ impl ControlPayload {
     }
 
     /// What has arrived.
+    #[expect(
+        clippy::indexing_slicing,
+        reason = "the header has shown that at most 125 bytes come"
+    )]
     fn bytes(&self) -> &[u8] {
         &self.bytes[..self.len]
     }

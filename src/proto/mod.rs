@@ -19,6 +19,17 @@
 //!
 //! Not handled here: extensions, hence no reserved bit is ever allowed, and fragmentation of what
 //! is sent.
+// A peer must not be able to make us panic: where one of these is used, the reason why it holds stands beside it.
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::unwrap_used,
+        clippy::panic,
+        clippy::indexing_slicing,
+        clippy::string_slice,
+        clippy::arithmetic_side_effects
+    )
+)]
 
 mod assembly;
 mod close;

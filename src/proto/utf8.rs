@@ -30,6 +30,10 @@ impl Utf8Validator {
     /// # Errors
     ///
     /// [`InvalidUtf8`](ProtocolError::InvalidUtf8) if no continuation could make the text valid.
+    #[expect(
+        clippy::arithmetic_side_effects,
+        reason = "what has begun is a part of the piece"
+    )]
     pub fn check<'a>(
         &mut self,
         mut piece: &'a [u8],
@@ -55,6 +59,11 @@ impl Utf8Validator {
     }
 
     /// Takes the next byte of the begun character, and returns the character if that was its last.
+    #[expect(
+        clippy::arithmetic_side_effects,
+        clippy::indexing_slicing,
+        reason = "a character has at most four bytes, and the fourth ends it"
+    )]
     fn extend_tail(&mut self, byte: u8) -> Result<Option<char>, ProtocolError> {
         let len = usize::from(self.tail_len) + 1;
         self.tail[len - 1] = byte;
@@ -83,6 +92,7 @@ impl fmt::Debug for Utf8Validator {
 /// 0 to 3.
 ///
 /// Only lengths are looked at; whether the bytes are valid is left to the standard library.
+#[expect(clippy::arithmetic_side_effects, reason = "an index of at most two")]
 fn begun_len(piece: &[u8]) -> usize {
     for (index, byte) in piece.iter().rev().take(3).enumerate() {
         let character_len = match byte {

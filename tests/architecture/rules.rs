@@ -232,6 +232,25 @@ pub(crate) fn unfinished(source: &Source) -> Vec<String> {
         .collect()
 }
 
+/// An exemption from a lint that does not say why it may be.
+pub(crate) fn exempt_without_reason(source: &Source) -> Vec<String> {
+    let attributes = ["#[allow(", "#[expect(", "#![allow(", "#![expect("];
+    let mut findings = Vec::new();
+    for (line, code) in numbered(&source.code) {
+        let begins = attributes
+            .iter()
+            .any(|begin| code.trim_start().starts_with(begin));
+        let rest = source.code.lines().skip(line - 1);
+        let attribute: Vec<_> = rest.take_while(|code| !code.ends_with(")]")).collect();
+        let has_reason =
+            code.contains("reason =") || attribute.iter().any(|code| code.contains("reason ="));
+        if begins && !has_reason {
+            findings.push(finding(source, line, "an exemption without a reason"));
+        }
+    }
+    findings
+}
+
 /// Tests that are switched off without a word.
 pub(crate) fn ignored_without_reason(source: &Source) -> Vec<String> {
     let ignored = numbered(&source.code).filter(|(_, code)| code.contains("#[ignore]"));
@@ -489,6 +508,23 @@ mod self_tests {
             ),
             [0; 0]
         );
+    }
+
+    #[test]
+    fn an_exemption_without_a_reason_is_found() {
+        for (attribute, expected) in [
+            ("#[expect(a, reason = \"b\")]", &[][..]),
+            ("#[expect(\n    a,\n    reason = \"b\"\n)]", &[]),
+            ("#[allow(a)]", &[2]),
+            ("#![allow(\n    a\n)]\n#[expect(b, reason = \"c\")]", &[2]),
+        ] {
+            let text = format!("\n{attribute}\nfn d() {{}}\n");
+            assert_eq!(
+                found(exempt_without_reason, "src/a.rs", &text),
+                expected,
+                "{attribute}"
+            );
+        }
     }
 
     #[test]
