@@ -46,6 +46,10 @@ impl Network {
 impl FromStr for Network {
     type Err = NetworkError;
 
+    #[expect(
+        clippy::arithmetic_side_effects,
+        reason = "judged before: no length is greater than that of an address"
+    )]
     fn from_str(text: &str) -> Result<Self, NetworkError> {
         let (address, len) = match text.split_once('/') {
             Some((address, len)) => (address, Some(len)),
@@ -104,6 +108,7 @@ fn bits_of(address: IpAddr) -> u128 {
 }
 
 /// The first `len` of 128 bits.
+#[expect(clippy::arithmetic_side_effects, reason = "at most 128 bits")]
 fn mask(len: u32) -> u128 {
     u128::MAX.checked_shl(128 - len).unwrap_or(0)
 }
