@@ -29,7 +29,14 @@ struct Received {
 
 /// A server with small outboxes whose groups have these policies.
 fn server(policies: &str) -> ServerProcess {
-    let outbox = ["--max-message", "128KiB", "--max-outbox", "512KiB"];
+    let outbox = [
+        "--max-message",
+        "128KiB",
+        "--max-outbox",
+        "512KiB",
+        "--soft-outbox",
+        "512KiB",
+    ];
     // Time is not what ends anybody here, however long this machine takes.
     let times = "--write-timeout 60s --close-timeout 60s --drain 61s".split(' ');
     let times: Vec<_> = times.collect();

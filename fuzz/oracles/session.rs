@@ -16,7 +16,7 @@ use switchboard::outbox::Outbox;
 use switchboard::proto::{
     CloseCode, CloseFrame, EncodedFrame, FrameBuffer, Incoming, MessageReader, Role,
 };
-use switchboard::session::{Event, Session};
+use switchboard::session::{Cause, Event, Session};
 
 const HEAD: &[u8] =
     b"GET /echo HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
@@ -145,7 +145,12 @@ impl Peer {
         match step {
             4 => self.session.on_eof(&self.outbox, self.now, &self.config),
             12 => self.session.on_broken(),
-            5 => self.session.evict(self.now, &self.config, &mut self.outbox),
+            5 => self.session.evict(
+                Cause::SlowConsumer,
+                self.now,
+                &self.config,
+                &mut self.outbox,
+            ),
             6 => {
                 let close = CloseFrame {
                     code: CloseCode::NORMAL,

@@ -21,6 +21,14 @@ pub(super) struct Limits {
     #[arg(long, value_name = "SIZE", default_value_t = defaults().outbox_bytes_max.into())]
     max_outbox: Size,
 
+    /// Bytes waiting for one receiver above which it is not read from, and not for long
+    #[arg(long, value_name = "SIZE", default_value_t = defaults().outbox_soft_bytes.into())]
+    soft_outbox: Size,
+
+    /// Bytes waiting for, or come from, all connections together; above it the largest are closed with 1008
+    #[arg(long, value_name = "SIZE", default_value_t = defaults().buffer_budget_bytes.into())]
+    buffer_budget: Size,
+
     /// Bytes that one recoverable client may leave unacknowledged; one that leaves more is closed with 1008
     #[arg(long, value_name = "SIZE", default_value_t = defaults().replay.bytes_max.into())]
     max_replay: Size,
@@ -121,6 +129,10 @@ struct Timeouts {
     #[arg(long, value_name = "TIME", default_value_t = defaults().write_timeout.into())]
     write_timeout: Span,
 
+    /// Time for which more than --soft-outbox may wait for a receiver before it is closed with 1008
+    #[arg(long, value_name = "TIME", default_value_t = defaults().outbox_soft_timeout.into())]
+    soft_outbox_timeout: Span,
+
     /// Time between two pings
     #[arg(long, value_name = "TIME", default_value_t = defaults().ping_interval.into())]
     ping_interval: Span,
@@ -169,6 +181,8 @@ impl Limits {
         config.message.message_bytes_max = self.max_message.on_the_wire();
         config.message.fragments_max = self.max_fragments;
         config.outbox_bytes_max = self.max_outbox.in_memory();
+        config.outbox_soft_bytes = self.soft_outbox.in_memory();
+        config.buffer_budget_bytes = self.buffer_budget.in_memory();
         config.replay.bytes_max = self.max_replay.in_memory();
         config.replay.messages_max = self.max_replay_messages;
         config.replay_budget_bytes = self.replay_budget.in_memory();
@@ -202,6 +216,7 @@ impl Timeouts {
         config.message_timeout = self.message_timeout.duration();
         config.recovery_timeout = self.recovery_timeout.duration();
         config.write_timeout = self.write_timeout.duration();
+        config.outbox_soft_timeout = self.soft_outbox_timeout.duration();
         config.ping_interval = self.ping_interval.duration();
         config.ping_timeout = self.ping_timeout.duration();
         config.close_timeout = self.close_timeout.duration();

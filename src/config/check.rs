@@ -30,6 +30,12 @@ impl Config {
         if frame_len_max > self.outbox_bytes_max as u64 {
             return Err(ConfigError::MessageExceedsOutbox);
         }
+        if self.outbox_soft_bytes > self.outbox_bytes_max {
+            return Err(ConfigError::SoftLimitExceedsOutbox);
+        }
+        if self.outbox_bytes_max > self.buffer_budget_bytes {
+            return Err(ConfigError::OutboxExceedsBudget);
+        }
         if self.ping_timeout >= self.ping_interval {
             return Err(ConfigError::PingTimeoutExceedsInterval);
         }
@@ -83,6 +89,10 @@ pub enum ConfigError {
     /// A message of `message_bytes_max` and its frame header are above `outbox_bytes_max`: it could be sent by its
     /// author and would cost every receiver the connection.
     MessageExceedsOutbox,
+    /// `outbox_soft_bytes` is above `outbox_bytes_max`, so it would never count.
+    SoftLimitExceedsOutbox,
+    /// `outbox_bytes_max` is above `buffer_budget_bytes`, so it would never count.
+    OutboxExceedsBudget,
     /// `ping_timeout` is not below `ping_interval`, so a second ping would go out before the first is judged.
     PingTimeoutExceedsInterval,
 }
@@ -101,6 +111,12 @@ impl fmt::Display for ConfigError {
                 f,
                 "the size limit of outboxes must exceed that of messages by {} bytes or more",
                 FrameHeader::LEN_MAX
+            ),
+            Self::SoftLimitExceedsOutbox => {
+                f.write_str("the soft size limit of outboxes must not exceed the other one")
+            }
+            Self::OutboxExceedsBudget => f.write_str(
+                "the size limit of outboxes must not exceed the budget of buffered bytes",
             ),
             Self::PingTimeoutExceedsInterval => {
                 f.write_str("the ping timeout must be shorter than the ping interval")
@@ -148,7 +164,7 @@ mod tests {
         assert!((1..=8).contains(&config.loop_count));
         let [.., (_, timeouts), _] = config.settings();
         let seconds: Vec<_> = timeouts.iter().map(|it| it.value.to_string()).collect();
-        let expected = "10s 30s 60s 30s 10s 25s 10s 5s 2s 10s";
+        let expected = "10s 30s 60s 30s 10s 10s 25s 10s 5s 2s 10s";
         assert_eq!(seconds.join(" "), expected);
     }
 
@@ -175,6 +191,8 @@ mod tests {
         |c| &mut c.http.fields_max,
         |c| &mut c.http.body_bytes_max,
         |c| &mut c.outbox_bytes_max,
+        |c| &mut c.outbox_soft_bytes,
+        |c| &mut c.buffer_budget_bytes,
         |c| &mut c.replay.bytes_max,
         |c| &mut c.replay.messages_max,
         |c| &mut c.replay_budget_bytes,
@@ -197,6 +215,7 @@ mod tests {
         |c| &mut c.message_timeout,
         |c| &mut c.recovery_timeout,
         |c| &mut c.write_timeout,
+        |c| &mut c.outbox_soft_timeout,
         |c| &mut c.ping_interval,
         |c| &mut c.ping_timeout,
         |c| &mut c.close_timeout,
@@ -286,11 +305,23 @@ mod tests {
             verdict(|c| {
                 c.message.message_bytes_max = 1000;
                 c.outbox_bytes_max = bytes;
+                c.outbox_soft_bytes = 500;
             })
         };
         assert_eq!(outbox(1014), Ok(()));
         assert_eq!(outbox(1013), Err(ConfigError::MessageExceedsOutbox));
         assert_eq!(outbox(999), Err(ConfigError::MessageExceedsOutbox));
+    }
+
+    #[test]
+    fn lt_02_the_limits_of_what_waits_grow_from_soft_over_hard_to_all_together() {
+        let mib = 1 << 20;
+        let soft = |bytes| verdict(|c| c.outbox_soft_bytes = bytes);
+        assert_eq!(soft(4 * mib), Ok(()));
+        assert_eq!(soft(4 * mib + 1), Err(ConfigError::SoftLimitExceedsOutbox));
+        let all = |bytes| verdict(|c| c.buffer_budget_bytes = bytes);
+        assert_eq!(all(4 * mib), Ok(()));
+        assert_eq!(all(4 * mib - 1), Err(ConfigError::OutboxExceedsBudget));
     }
 
     #[test]
@@ -332,6 +363,8 @@ mod tests {
             ConfigError::TooLong { setting },
             ConfigError::TargetExceedsHead,
             ConfigError::MessageExceedsOutbox,
+            ConfigError::SoftLimitExceedsOutbox,
+            ConfigError::OutboxExceedsBudget,
             ConfigError::PingTimeoutExceedsInterval,
         ] {
             let line = error.to_string();

@@ -8,6 +8,8 @@
 //! ```text
 //! target_bytes_max <= head_bytes_max             the target is a part of the head
 //! message_bytes_max + 14 <= outbox_bytes_max     an idle receiver can take one message of the largest size
+//! outbox_soft_bytes <= outbox_bytes_max          one warns, the other one ends
+//! outbox_bytes_max <= buffer_budget_bytes        one connection alone does not exceed what all may
 //! ping_timeout < ping_interval                   at most one ping waits for its answer
 //! ```
 
@@ -74,6 +76,16 @@ pub struct Config {
     /// with 1008 (SC-01, SC-02), unless the message comes on other terms (SC-03). Default: 4 MiB. Range: up to
     /// [`Config::OUTBOX_BYTES_MAX`].
     pub outbox_bytes_max: usize,
+    /// Bytes queued for one connection above which the peer is not read any more (SC-07), and which it may not exceed for
+    /// longer than `outbox_soft_timeout` (SC-02). What a policy may drop is not counted. Default: 1 MiB. Range: up to
+    /// `outbox_bytes_max`.
+    pub outbox_soft_bytes: usize,
+    /// How long more than `outbox_soft_bytes` may wait before the peer is closed with 1008. Default: 10 s (SC-02).
+    pub outbox_soft_timeout: Duration,
+    /// Bytes held for all connections together: queued for them, or come from them as parts of messages and requests
+    /// (SC-06, MS-04). Above it those who cause the most are closed with 1008. Default: 256 MiB. Range: from
+    /// `outbox_bytes_max`.
+    pub buffer_budget_bytes: usize,
     /// Limits of what one recoverable peer has not acknowledged (MS-11); beyond them it is closed with 1008. Clients
     /// acknowledge about once a second, so they bound what such a client may get in a second.
     ///
@@ -163,6 +175,9 @@ impl Default for Config {
             rates: RateLimits::default(),
             message_timeout: Duration::from_secs(60),
             outbox_bytes_max: 4 << 20,
+            outbox_soft_bytes: 1 << 20,
+            outbox_soft_timeout: Duration::from_secs(10),
+            buffer_budget_bytes: 256 << 20,
             replay: ReplayLimits {
                 bytes_max: 8 << 20,
                 messages_max: 100_000,

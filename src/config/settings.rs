@@ -124,6 +124,16 @@ impl Config {
                 Self::OUTBOX_BYTES_MAX,
             ),
             bytes(
+                "soft size limit of outboxes",
+                self.outbox_soft_bytes,
+                Self::OUTBOX_BYTES_MAX,
+            ),
+            bytes(
+                "budget of buffered bytes",
+                self.buffer_budget_bytes,
+                usize::MAX,
+            ),
+            bytes(
                 "size limit of unacknowledged messages",
                 self.replay.bytes_max,
                 Self::OUTBOX_BYTES_MAX,
@@ -165,6 +175,7 @@ impl Config {
             time("message timeout", self.message_timeout),
             time("recovery timeout", self.recovery_timeout),
             time("write timeout", self.write_timeout),
+            time("time over the soft limit", self.outbox_soft_timeout),
             time("ping interval", self.ping_interval),
             time("ping timeout", self.ping_timeout),
             time("close timeout", self.close_timeout),

@@ -68,6 +68,12 @@ struct HeldBody {
 }
 
 impl RequestReader {
+    /// Bytes of a request that came in several pieces, and are kept until it is whole.
+    #[must_use]
+    pub fn held_len(&self) -> usize {
+        self.held.len()
+    }
+
     /// Takes bytes from the front of `input`, never past the end of the request; `None` if more are needed, and then
     /// all of `input` is taken.
     ///

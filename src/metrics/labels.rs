@@ -55,6 +55,8 @@ label! {
     Eviction:
     /// More waited than an outbox may hold.
     Overflow = "overflow",
+    /// Much waited for too long.
+    Backlogged = "backlogged",
     /// It took nothing for too long.
     Stalled = "stalled",
     /// All outboxes together held too much, and this one the most.
@@ -164,6 +166,9 @@ impl Label for Cause {
         "handed_over",
         "no_place",
         "too_fast",
+        "backlogged",
+        "stalled",
+        "overload",
     ];
 
     fn index(self) -> usize {
@@ -183,6 +188,9 @@ impl Label for Cause {
             Self::HandedOver => 12,
             Self::NoPlace => 13,
             Self::TooFast(_) => 14,
+            Self::Backlogged => 15,
+            Self::Stalled => 16,
+            Self::Overload => 17,
         }
     }
 }

@@ -60,7 +60,7 @@ pub struct Counters {
     pub dropped: Counts<Dropped, { Dropped::COUNT }>,
     /// Those of [`Counters::fan_out`] that wait now.
     pub queued: Count,
-    /// Bytes of messages that wait now for sockets to take them.
+    /// Bytes held for connections now: of what waits for sockets to take it, and of what has come and is not whole.
     pub outbox_bytes: Count,
     /// Peers that were given up on because of what waited for them.
     pub evicted: Counts<Eviction, { Eviction::COUNT }>,

@@ -271,6 +271,41 @@ impl Outbox {
         }
     }
 
+    /// Whether more than `soft_bytes_max` wait that no message can push aside: whoever lets so much wait should not be
+    /// given more to do, and not for long (SC-02, SC-07).
+    #[must_use]
+    #[inline]
+    pub fn is_over(&self, soft_bytes_max: usize) -> bool {
+        self.data_len() > soft_bytes_max
+            && match &self.owed {
+                Owed::Queue(queue) => queue.firm_len() > soft_bytes_max,
+                _ => true,
+            }
+    }
+
+    /// Takes note, after a flush, of whether the peer [is over](Outbox::is_over) the limit, so that the outbox knows
+    /// since when.
+    #[inline]
+    pub fn watch(&mut self, soft_bytes_max: usize, now: Moment) {
+        let is_over = self.is_over(soft_bytes_max);
+        if let Owed::Queue(queue) = &mut self.owed {
+            if is_over {
+                queue.over_since.get_or_insert(now);
+            } else {
+                queue.over_since = None;
+            }
+        }
+    }
+
+    /// Since when the flushes have found too much waiting; `None` if the last one did not.
+    #[must_use]
+    pub fn over_since(&self) -> Option<Moment> {
+        match &self.owed {
+            Owed::Queue(queue) => queue.over_since,
+            _ => None,
+        }
+    }
+
     /// Queues frames for which there is room.
     #[inline]
     fn append(&mut self, frames: &EncodedFrame, feed: Option<Feed>) {
@@ -379,6 +414,28 @@ mod tests {
 
     pub(super) fn flush(outbox: &mut Outbox, socket: &mut Socket) -> Flushed {
         outbox.write_to(socket, UNLIMITED, Moment::START).unwrap()
+    }
+
+    #[test]
+    fn sc_02_an_outbox_knows_since_when_too_much_waits() {
+        let mut outbox = Outbox::default();
+        let second = |count| Moment::START + Duration::from_secs(count);
+        outbox.push(&frame(&[0; 98]), UNLIMITED).unwrap();
+        assert!(outbox.is_over(99) && !outbox.is_over(100));
+        let mut socket = Socket::new(2, 1);
+        assert_eq!(flush(&mut outbox, &mut socket), Flushed::UntilBlocked);
+        outbox.watch(98, second(1));
+        assert_eq!(outbox.over_since(), None, "98 wait, which is not too much");
+        outbox.watch(97, second(2));
+        outbox.watch(97, second(3));
+        assert_eq!(outbox.over_since(), Some(second(2)));
+        socket.room = 1;
+        assert_eq!(flush(&mut outbox, &mut socket), Flushed::UntilBlocked);
+        outbox.watch(97, second(4));
+        assert_eq!(outbox.over_since(), None, "it has caught up");
+        outbox.push(&frame(&[0; 98]), UNLIMITED).unwrap();
+        outbox.watch(97, second(5));
+        assert_eq!(outbox.over_since(), Some(second(5)), "the time begins anew");
     }
 
     #[test]

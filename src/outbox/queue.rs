@@ -30,6 +30,8 @@ pub(super) struct Queue {
     /// How many ranges at the front were already judged by [`Queue::keep_own_copies`].
     pub(super) kept_count: usize,
     pub(super) stalled_since: Option<Moment>,
+    /// Since when more waits than a peer should let wait.
+    pub(super) over_since: Option<Moment>,
     /// The number of the first range; those behind it count on. Ranges keep their numbers when others come and go.
     pub(super) first_number: i64,
     /// How many ranges are gone and have left their places empty; the first one never is.
@@ -217,6 +219,11 @@ impl Queue {
 
     pub(super) fn data_len(&self) -> usize {
         self.data_len
+    }
+
+    /// Bytes of data that no message can push aside.
+    pub(super) fn firm_len(&self) -> usize {
+        self.data_len - self.backlogs.spare_len()
     }
 
     pub(super) fn pinned_len(&self) -> usize {

@@ -72,7 +72,12 @@ impl<P, S: Socket> Connection<P, S> {
             count_closes(&ending, counters);
         }
         let level = match ending.cause {
-            Cause::Violation(_) | Cause::SlowConsumer | Cause::Refused(_) => log::Level::Info,
+            Cause::Violation(_)
+            | Cause::SlowConsumer
+            | Cause::Backlogged
+            | Cause::Stalled
+            | Cause::Overload
+            | Cause::Refused(_) => log::Level::Info,
             _ => log::Level::Debug,
         };
         log::log!(

@@ -49,6 +49,8 @@ pub(super) struct Connection<P, S = TcpStream> {
     pub(super) is_unfinished: bool,
     /// Whether the last write found the socket full and no event has said otherwise since.
     pub(super) is_blocked: bool,
+    /// Whether the loop counts what is held for it.
+    pub(super) is_counted: bool,
     /// Messages whose way ends neither in the socket nor in the count of what was dropped yet.
     pub(super) queued_count: u32,
 }
@@ -99,6 +101,7 @@ impl<P, S: Socket> Connection<P, S> {
             is_dirty: false,
             is_unfinished: false,
             is_blocked: false,
+            is_counted: false,
             queued_count: 0,
         }
     }
@@ -111,7 +114,8 @@ impl<P, S: Socket> Connection<P, S> {
         application: &mut Application<H>,
         now: &Now,
     ) -> Progress {
-        if self.is_held_back(now) {
+        let soft_bytes_max = self.soft_bytes_max(now);
+        if self.is_held_back(now) || !self.session.wants_input(&self.outbox, soft_bytes_max) {
             return Progress::Done;
         }
         let mut held = self.session.take_held();
@@ -121,7 +125,7 @@ impl<P, S: Socket> Connection<P, S> {
             return Progress::Recovers(recover);
         }
         let mut budget = now.config.read_budget_bytes;
-        while !self.session.is_closed() && !self.session.is_waiting() {
+        while self.session.wants_input(&self.outbox, soft_bytes_max) {
             let Some(socket) = &mut self.socket else {
                 break;
             };
@@ -237,26 +241,11 @@ impl<P, S: Socket> Connection<P, S> {
     /// [`Overflow`] if that happened: the peer does not get the frames.
     #[inline]
     pub(super) fn send(&mut self, frames: &EncodedFrame, now: &Now) -> Result<(), Overflow> {
-        let replayed_bytes_max = self
-            .recovery
-            .as_ref()
-            .map_or(0, |_| now.config.replay.bytes_max);
-        let bytes_max = now
-            .config
-            .outbox_bytes_max
-            .saturating_add(replayed_bytes_max);
+        let bytes_max = now.config.outbox_bytes_max;
+        let bytes_max = bytes_max.saturating_add(self.replayed_bytes_max(now));
         self.outbox
             .push(frames, bytes_max)
             .inspect_err(|Overflow| self.evict(Eviction::Overflow, now))
-    }
-
-    /// Gives up on a peer that does not keep up.
-    pub(super) fn evict(&mut self, reason: Eviction, now: &Now) {
-        if self.session.is_open() {
-            now.counters.evicted.add(reason, 1);
-        }
-        self.session
-            .evict(now.moment, &now.config, &mut self.outbox);
     }
 
     /// Queues a frame of `feed` on these terms; otherwise like [`Connection::send`].
@@ -309,9 +298,7 @@ impl<P, S: Socket> Connection<P, S> {
 
     /// Does what is due at this moment.
     pub(super) fn on_deadline(&mut self, now: &Now) {
-        if now.moment >= self.stall_deadline(&now.config) {
-            self.evict(Eviction::Stalled, now);
-        }
+        self.evict_if_due(now);
         if self.is_held_back(now) {
             self.session.excuse_silence(now.moment);
         }
@@ -348,7 +335,8 @@ impl<P, S: Socket> Connection<P, S> {
         }
         self.tell_end(id, application, now);
         self.end_if_unrecovered(id, application, now);
-        if self.take_release(now) {
+        let catches_up = self.catches_up(now);
+        if self.take_release(now) || catches_up {
             progress = Progress::Unfinished;
         }
         progress
@@ -369,17 +357,9 @@ impl<P, S: Socket> Connection<P, S> {
     pub(super) fn deadline(&self, config: &Config) -> Moment {
         self.session
             .deadline()
-            .min(self.stall_deadline(config))
+            .min(self.eviction_deadline(config))
             .min(self.lost_until().unwrap_or(Moment::NEVER))
             .min(self.held_until())
-    }
-
-    /// When a peer that takes nothing is given up on; the later stages have deadlines of their own.
-    fn stall_deadline(&self, config: &Config) -> Moment {
-        match self.outbox.stalled_since() {
-            Some(since) if self.session.is_open() => since + config.write_timeout,
-            _ => Moment::NEVER,
-        }
     }
 
     /// Queues the Close frame that the peer is owed, now that everything else was said.

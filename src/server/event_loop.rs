@@ -16,6 +16,7 @@ use slotmap::{DefaultKey, SlotMap};
 use super::application::Application;
 use super::connection::{Connection, Now, Progress};
 use super::listener::Listener;
+use super::load::{Load, Loads};
 use super::mailbox::{Letter, PostOffice};
 use super::marked_list::MarkedList;
 use super::receipts::Receipts;
@@ -51,6 +52,7 @@ pub(super) struct EventLoop<H: Handler, S: Socket = TcpStream> {
     pub(super) application: Application<H>,
     pub(super) post_office: PostOffice<H, S>,
     pub(super) receipts: Receipts,
+    pub(super) load: Load,
     timers: Timers,
     pub(super) listener: Option<Listener<S>>,
     pub(super) signals: Option<Signals>,
@@ -83,6 +85,7 @@ pub(super) struct Shared {
     pub(super) is_draining: Arc<AtomicBool>,
     pub(super) metrics: Metrics,
     pub(super) replay_budget: ReplayBudget,
+    pub(super) loads: Loads,
 }
 
 impl<H: Handler, S: Socket> EventLoop<H, S> {
@@ -111,6 +114,7 @@ impl<H: Handler, S: Socket> EventLoop<H, S> {
             application: Application::new(handler),
             post_office,
             receipts: Receipts::default(),
+            load: Load::new(usize::from(index), shared.loads),
             listener: None,
             signals: None,
             read_buffer: vec![0; READ_BUFFER_BYTES].into_boxed_slice(),
@@ -193,6 +197,7 @@ impl<H: Handler, S: Socket> EventLoop<H, S> {
         self.settle()?;
         self.fire_timers();
         self.settle()?;
+        self.relieve()?;
         self.free_finished();
         self.now.counters.open.set(self.connections.len() as u64);
         Ok(())
@@ -328,6 +333,10 @@ impl<H: Handler, S: Socket> EventLoop<H, S> {
                 self.now.counters.budgets_hit.add(Budget::Write, 1);
                 self.unfinished.add(id, &mut connection.is_unfinished);
             }
+            let held_len = connection.held_len();
+            if held_len > 0 || connection.is_counted {
+                connection.is_counted = self.load.set(id, held_len);
+            }
         }
         // Nobody became dirty while the list was out: that takes a wish.
         self.dirty.give_back(dirty);
@@ -358,6 +367,9 @@ impl<H: Handler, S: Socket> EventLoop<H, S> {
                 // It fails only for a socket that is not registered, and then there is nothing to undo.
                 let _ = self.poll.registry().deregister(&mut socket);
             }
+            if connection.is_counted {
+                self.load.set(id, 0);
+            }
             connection.on_end(id, &self.now.counters);
             self.open_count.fetch_sub(1, Ordering::Relaxed);
             // A descriptor is free, which no event of the listener will say.
@@ -386,6 +398,7 @@ impl<H: Handler, S: Socket> EventLoop<H, S> {
                 Letter::Errand(errand, address) => self.on_errand(&errand, address),
                 Letter::Receipt(key, report) => self.on_receipt(key, report),
                 Letter::Note(note) => self.application.on_note(note),
+                Letter::Relieve => self.load.look_again(),
                 Letter::Drain(drain) => self.drain(drain),
                 Letter::Attach(attachment) => self.attach(*attachment),
                 Letter::Stop => self.stop = Stop::Now,

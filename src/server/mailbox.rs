@@ -35,6 +35,8 @@ pub(super) enum Letter<H: Handler, S = TcpStream> {
     Receipt(ReceiptKey, Report),
     /// The application of another loop tells yours this.
     Note(H::Note),
+    /// All loops together hold too much, and you have the connection that holds the most.
+    Relieve,
     /// Send everyone away, or look whether all are gone if you do so already.
     Drain(Drain),
     /// Stop now.

@@ -8,6 +8,7 @@ mod accounts;
 mod activity;
 mod application;
 mod arrivals;
+mod back_pressure;
 mod connection;
 mod descriptors;
 mod dispatch;
@@ -15,6 +16,7 @@ mod drain;
 mod errand;
 mod event_loop;
 mod listener;
+mod load;
 mod mailbox;
 mod marked_list;
 mod receipts;
@@ -42,6 +44,7 @@ use self::descriptors::Descriptors;
 use self::drain::Drain;
 use self::event_loop::{EventLoop, Shared};
 use self::listener::Listener;
+use self::load::Loads;
 use self::mailbox::{Mailbox, PostOffice, Stoppable};
 pub use self::shutdown::Ended;
 use crate::clock::Moment;
@@ -121,6 +124,7 @@ impl<H: Handler> Server<H> {
             is_draining: Arc::default(),
             metrics: metrics.clone(),
             replay_budget: ReplayBudget::new(replay_budget_bytes),
+            loads: Loads::new(polls.len()),
         };
         let stopper = Stopper {
             loops: Arc::new(Arc::clone(&mailboxes)),

@@ -13,6 +13,7 @@ use crate::clock::Moment;
 use crate::delivery::SessionId;
 use crate::handler::{Handler, What, Wish};
 use crate::proto::CloseCode;
+use crate::session::Cause;
 
 /// How far the end has come.
 #[derive(Debug)]
@@ -135,7 +136,7 @@ impl<H: Handler, S: Socket> EventLoop<H, S> {
         self.now.is_draining.store(true, Ordering::Relaxed);
         for &id in &cut_off {
             if let Some(connection) = self.connections.get_mut(key_of(id)) {
-                connection.session.cut_off();
+                connection.session.cut(Cause::Local);
                 self.dirty.add(id, &mut connection.is_dirty);
             }
         }

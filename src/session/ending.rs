@@ -1,8 +1,9 @@
-//! How a connection ended.
+//! How a connection ended, or is going to.
 
 use std::fmt;
 
 use super::rates::Excess;
+use crate::clock::Moment;
 use crate::http::HttpError;
 use crate::proto::{CloseCode, ProtocolError};
 
@@ -26,6 +27,25 @@ impl Ending {
         sent: None,
         received: None,
         dropped_count: 0,
+    };
+}
+
+/// How long an open WebSocket can last at most, and how the connection ends.
+#[derive(Debug)]
+pub(super) struct Fate {
+    /// When the message that is being received has to be complete.
+    pub(super) message_deadline: Moment,
+    /// When the credential ends that let the peer in.
+    pub(super) expiry: Moment,
+    pub(super) ending: Ending,
+}
+
+impl Fate {
+    /// Nothing is in sight.
+    pub(super) const OPEN: Self = Self {
+        message_deadline: Moment::NEVER,
+        expiry: Moment::NEVER,
+        ending: Ending::NONE,
     };
 }
 
@@ -63,10 +83,16 @@ pub enum Cause {
     Silent,
     /// The peer did not finish a message in time.
     UnfinishedMessage,
-    /// The peer did not take what it was sent.
+    /// More waited for the peer than may wait.
     SlowConsumer,
     /// The peer sent more than its rates allow.
     TooFast(Excess),
+    /// Much waited for the peer for too long.
+    Backlogged,
+    /// The peer took nothing of what waited for it.
+    Stalled,
+    /// All peers together kept too much busy, and this one the most.
+    Overload,
     /// The credential that let the peer in has ended.
     Expired,
     /// The application or the operator closed it.
@@ -91,6 +117,9 @@ impl fmt::Display for Cause {
             Self::UnfinishedMessage => "message not finished in time",
             Self::SlowConsumer => "slow consumer",
             Self::TooFast(excess) => excess.reason(),
+            Self::Backlogged => "slow consumer for too long",
+            Self::Stalled => "nothing taken for too long",
+            Self::Overload => "the largest of too much",
             Self::Expired => "credential expired",
             Self::Local => "closed by the server",
             Self::HandedOver => "goes on as another session",

@@ -19,7 +19,7 @@ pub(super) struct HttpReader {
     pub(super) is_keep_alive: bool,
     /// Whether the response to the current request follows later.
     pub(super) is_waiting: bool,
-    /// What came behind the request that waits: at most what was read at once.
+    /// What came behind the request that waits, or behind too many: at most what was read at once.
     pub(super) held: Vec<u8>,
 }
 
@@ -51,6 +51,11 @@ impl HttpReader {
                 None
             }
         }
+    }
+
+    /// Bytes that have come and are kept.
+    pub(super) fn held_len(&self) -> usize {
+        self.held.len() + self.requests.held_len()
     }
 
     /// The request whose client waits with its body; there is one only once.

@@ -1,6 +1,6 @@
 //! Where a peer is in its life, and how long it may stay there.
 
-use super::ending::{Cause, Ending};
+use super::ending::{Cause, Ending, Fate};
 use super::rates::Excess;
 use crate::clock::Moment;
 use crate::config::Config;
@@ -39,25 +39,8 @@ pub(super) struct Lifecycle {
     has_ended_stream: bool,
     /// Whether the peer's side of the stream is ended, and we have something to say yet.
     has_peer_ended_stream: bool,
-}
-
-/// How long an open WebSocket can last at most, and how the connection ends.
-#[derive(Debug)]
-struct Fate {
-    /// When the message that is being received has to be complete.
-    message_deadline: Moment,
-    /// When the credential ends that let the peer in.
-    expiry: Moment,
-    ending: Ending,
-}
-
-impl Fate {
-    /// Nothing is in sight.
-    const OPEN: Self = Self {
-        message_deadline: Moment::NEVER,
-        expiry: Moment::NEVER,
-        ending: Ending::NONE,
-    };
+    /// Whether the peer is not read because it does not take what waits for it.
+    is_held_back: bool,
 }
 
 /// What is known of the peer's life while the WebSocket is open.
@@ -84,6 +67,7 @@ impl Lifecycle {
             owes_close_frame: false,
             has_ended_stream: false,
             has_peer_ended_stream: false,
+            is_held_back: false,
         }
     }
 
@@ -340,6 +324,10 @@ impl Lifecycle {
     /// Anything that comes is a sign of life, and it only sets `last_seen`; the deadline catches up when it fires.
     /// What we send is none.
     fn check_liveness(&mut self, now: Moment, config: &Config, outbox: &mut Outbox) {
+        if self.is_held_back {
+            // Whatever it says, nobody listens.
+            self.last_seen = now;
+        }
         let ping_due = self.last_seen + config.ping_interval;
         let dead_at = ping_due + config.ping_timeout;
         if self.liveness == Liveness::Pinged && now >= dead_at {
@@ -358,6 +346,19 @@ impl Lifecycle {
             self.liveness = Liveness::Quiet;
             self.deadline = ping_due;
         }
+    }
+
+    /// Whether the peer should take what waits for it before it says more. In the later stages it may say what it likes,
+    /// for nothing comes of it.
+    #[inline]
+    pub(super) fn holds_back(&mut self, outbox: &Outbox, soft_bytes_max: usize) -> bool {
+        self.is_held_back = outbox.is_over(soft_bytes_max) && self.stage <= Stage::Open;
+        self.is_held_back
+    }
+
+    #[inline]
+    pub(super) fn is_held_back(&self) -> bool {
+        self.is_held_back
     }
 
     /// Whether the WebSocket has ended and that was not told yet; tells it.

@@ -113,7 +113,8 @@ impl Session {
         }
         life.on_input(now);
         match &mut self.reader {
-            Reader::Http(http) if http.is_waiting => {
+            // Each of many requests in one input could have a large response.
+            Reader::Http(http) if http.is_waiting || outbox.is_over(config.outbox_soft_bytes) => {
                 http.held.extend_from_slice(input);
                 *input = &mut [];
                 None
@@ -157,7 +158,8 @@ impl Session {
         matches!(&self.reader, Reader::Http(http) if http.is_waiting) && !self.life.is_over()
     }
 
-    /// Takes the bytes that came behind the request which waited, to be fed to [`Session::next_event`] before others.
+    /// Takes the bytes that came behind the request which waited, or behind more responses than may wait, to be fed to
+    /// [`Session::next_event`] before others.
     pub fn take_held(&mut self) -> Vec<u8> {
         match &mut self.reader {
             Reader::Http(http) if !http.is_waiting => std::mem::take(&mut http.held),
@@ -217,14 +219,18 @@ impl Session {
         self.life.stop_listening();
     }
 
-    /// Gives up on a peer that does not take what it is sent: 1008 in place of the unsent data, which is counted.
-    pub fn evict(&mut self, now: Moment, config: &Config, outbox: &mut Outbox) {
+    /// Gives up on a peer that does not take what it is sent: 1008 in place of the unsent data, which is counted. What it
+    /// has begun to send is forgotten.
+    pub fn evict(&mut self, cause: Cause, now: Moment, config: &Config, outbox: &mut Outbox) {
+        if !self.is_open() {
+            return;
+        }
+        self.reader = Reader::WebSocket(MessageReader::new(Role::Server));
         let close = CloseFrame {
             code: CloseCode::POLICY_VIOLATION,
             reason: "slow consumer",
         };
-        self.life
-            .fail(Cause::SlowConsumer, close, now, config, outbox);
+        self.life.fail(cause, close, now, config, outbox);
     }
 
     /// Closes the WebSocket of a peer that sends more than its rates allow: 1008 behind the answers to what came before.
@@ -266,9 +272,9 @@ impl Session {
         self.life.finish(Cause::HandedOver);
     }
 
-    /// The server ends without waiting for the connection.
-    pub fn cut_off(&mut self) {
-        self.life.finish(Cause::Local);
+    /// Ends the connection without a further word.
+    pub fn cut(&mut self, cause: Cause) {
+        self.life.finish(cause);
     }
 
     /// The connection is broken: nothing can be read or written any more.
@@ -321,6 +327,32 @@ impl Session {
     #[must_use]
     pub fn is_websocket(&self) -> bool {
         matches!(self.reader, Reader::WebSocket(_))
+    }
+
+    /// Whether the peer is to be read: not while a request waits for its response, nor while the peer should first take
+    /// what waits for it (SC-07).
+    #[must_use]
+    #[inline]
+    pub fn wants_input(&mut self, outbox: &Outbox, soft_bytes_max: usize) -> bool {
+        !self.is_closed() && !self.is_waiting() && !self.life.holds_back(outbox, soft_bytes_max)
+    }
+
+    /// To be asked after a flush: whether a peer that was not read because of what waited for it can be read again, of
+    /// which no event will tell.
+    #[must_use]
+    #[inline]
+    pub fn catches_up(&mut self, outbox: &Outbox, soft_bytes_max: usize) -> bool {
+        self.life.is_held_back() && !self.life.holds_back(outbox, soft_bytes_max)
+    }
+
+    /// Bytes that have come of a message, or of requests, that cannot be dealt with yet.
+    #[must_use]
+    #[inline]
+    pub fn unfinished_len(&self) -> usize {
+        match &self.reader {
+            Reader::WebSocket(reader) => reader.held_len(),
+            Reader::Http(http) => http.held_len(),
+        }
     }
 
     /// Whether the WebSocket is open in both directions.
@@ -386,7 +418,8 @@ mod tests {
 
     use super::*;
     use crate::http::HttpError;
-    use crate::proto::{OpCode, ProtocolError};
+    use crate::outbox::Flushed;
+    use crate::proto::{EncodedFrame, OpCode, ProtocolError};
 
     const HEAD: &str = "GET /echo HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
         Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
@@ -539,6 +572,51 @@ mod tests {
                 "split at {split}"
             );
         }
+    }
+
+    #[test]
+    fn sc_07_a_peer_that_was_held_back_is_read_again_when_it_has_taken_enough() {
+        let mut fixture = Fixture::open();
+        let soft_bytes_max = 100;
+        let reply = EncodedFrame::from_vec([&[0x82, 99][..], &[7; 99]].concat());
+        fixture.outbox.push(&reply, usize::MAX).unwrap();
+        let Fixture {
+            session, outbox, ..
+        } = &mut fixture;
+        assert!(session.wants_input(outbox, 101));
+        assert!(!session.catches_up(outbox, 101), "it was not held back");
+        assert!(!session.wants_input(outbox, soft_bytes_max));
+        assert!(
+            !session.catches_up(outbox, soft_bytes_max),
+            "all of it still waits"
+        );
+        let mut byte = [0];
+        let taken = outbox.write_to(&mut &mut byte[..], 1, Moment::START);
+        assert_eq!(taken.unwrap(), Flushed::UntilBudget);
+        assert!(session.catches_up(outbox, soft_bytes_max));
+        assert!(
+            !session.catches_up(outbox, soft_bytes_max),
+            "that is told once"
+        );
+        assert!(session.wants_input(outbox, soft_bytes_max));
+    }
+
+    #[test]
+    fn sc_07_a_peer_that_is_not_read_is_not_taken_for_dead() {
+        let mut fixture = Fixture::open();
+        let reply = EncodedFrame::from_vec([&[0x82, 99][..], &[7; 99]].concat());
+        fixture.outbox.push(&reply, usize::MAX).unwrap();
+        assert!(!fixture.session.wants_input(&fixture.outbox, 100));
+        for second in (5..200).step_by(5) {
+            fixture.at(second);
+        }
+        assert!(fixture.session.is_open());
+        // Once it is read again it has to show that it lives.
+        fixture.written();
+        assert!(fixture.session.catches_up(&fixture.outbox, 100));
+        fixture.at(260);
+        fixture.at(300);
+        assert_eq!(fixture.cause(), Cause::Silent);
     }
 
     #[test]
@@ -993,9 +1071,12 @@ mod tests {
     #[test]
     fn sc_02_a_slow_consumer_gets_1008_in_place_of_its_data() {
         let mut fixture = Fixture::open();
-        fixture
-            .session
-            .evict(fixture.now, &fixture.config, &mut fixture.outbox);
+        fixture.session.evict(
+            Cause::SlowConsumer,
+            fixture.now,
+            &fixture.config,
+            &mut fixture.outbox,
+        );
         fixture.feed(&[]);
         assert_eq!(fixture.told, ["closed"]);
         assert_eq!(fixture.written()[2..4], 1008_u16.to_be_bytes());
@@ -1050,7 +1131,7 @@ mod tests {
                 match step {
                     Step::Feed(bytes) => fixture.feed(&bytes),
                     Step::Close => fixture.close(),
-                    Step::Evict => fixture.session.evict(fixture.now, &fixture.config, &mut fixture.outbox),
+                    Step::Evict => fixture.session.evict(Cause::SlowConsumer, fixture.now, &fixture.config, &mut fixture.outbox),
                     Step::Eof => fixture.eof(),
                     Step::Broken => fixture.session.on_broken(),
                     Step::Flush => {

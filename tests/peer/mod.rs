@@ -7,6 +7,7 @@
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -285,6 +286,29 @@ impl Peer {
         let read = self.stream.peek(&mut [0]);
         self.stream.set_read_timeout(Some(DEADLINE)).unwrap();
         matches!(read, Err(error) if is_timeout(&error))
+    }
+
+    /// The same connection once more, to send on while this one reads.
+    pub(crate) fn second_handle(&self) -> Self {
+        Self::over(self.stream.try_clone().unwrap())
+    }
+
+    /// Reads nothing until the kernel has had the same bytes for us for so long: the server has stopped to send.
+    pub(crate) fn wait_until_unread_stays(&self, span: Duration) {
+        let deadline = Instant::now() + DEADLINE;
+        let mut unread = vec![0; 16 << 20];
+        let mut seen = (0, Instant::now());
+        while seen.0 == 0 || seen.1.elapsed() < span {
+            assert!(
+                Instant::now() < deadline,
+                "the server does not stop to send"
+            );
+            let count = self.stream.peek(&mut unread).unwrap();
+            if count != seen.0 {
+                seen = (count, Instant::now());
+            }
+            thread::yield_now();
+        }
     }
 
     /// Proves that the connection works, on `/echo`: a message comes back, and nothing before it.
