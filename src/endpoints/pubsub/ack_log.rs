@@ -91,10 +91,16 @@ impl AckLog {
         self.greatest = self.greatest.max(Some(ack_id));
         match self.done.back_mut() {
             Some(run) if run.last.checked_add(1) == Some(ack_id) => run.last = ack_id,
-            _ => self.done.push_back(Run {
-                first: ack_id,
-                last: ack_id,
-            }),
+            _ => {
+                if self.done.is_empty() {
+                    // Most clients count upwards and never have another.
+                    self.done.reserve_exact(1);
+                }
+                self.done.push_back(Run {
+                    first: ack_id,
+                    last: ack_id,
+                });
+            }
         }
         if self.done_count < DONE_MAX {
             self.done_count += 1;

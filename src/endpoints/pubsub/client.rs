@@ -160,6 +160,10 @@ impl Client {
     /// The client is in `group` from now on.
     pub(super) fn insert_group(&mut self, group: GroupName) {
         if let Err(position) = self.position(group.name()) {
+            if self.groups.is_empty() {
+                // Most clients are in one group; a list that grows by itself begins with room for four.
+                self.groups.reserve_exact(1);
+            }
             self.groups.insert(position, group);
         }
     }

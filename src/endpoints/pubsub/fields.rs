@@ -96,10 +96,10 @@ impl<'a> Fields<'a> {
     /// Takes the fields from a text that is written plainly; `None` if it is not, though some may be set then.
     fn fill_plainly(&mut self, text: &'a str) -> Option<()> {
         let mut reader = Reader { text, rest: text };
-        reader.take(b'{')?;
+        reader.take('{')?;
         loop {
             let key = reader.string()?;
-            reader.take(b':')?;
+            reader.take(':')?;
             match key {
                 "type" => set(&mut self.r#type, reader.text()?)?,
                 "group" => set(&mut self.group, reader.text()?)?,
@@ -115,8 +115,8 @@ impl<'a> Fields<'a> {
                 "metadata" => set(&mut self.metadata, reader.json()?)?,
                 _ => return None,
             }
-            if reader.take(b',').is_none() {
-                reader.take(b'}')?;
+            if reader.take(',').is_none() {
+                reader.take('}')?;
                 return reader.is_at_end().then_some(());
             }
         }
@@ -136,17 +136,17 @@ struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
-    /// This byte, with any space in front of it.
-    fn take(&mut self, wanted: u8) -> Option<()> {
+    /// This character, with any space in front of it.
+    fn take(&mut self, wanted: char) -> Option<()> {
         self.skip_space();
         self.take_next(wanted)
     }
 
     /// A string without escapes.
     fn string(&mut self) -> Option<&'a str> {
-        self.take(b'"')?;
+        self.take('"')?;
         let string = self.split_off(plain_len(self.rest.as_bytes()))?;
-        self.take_next(b'"')?;
+        self.take_next('"')?;
         Some(string)
     }
 
@@ -203,19 +203,21 @@ impl<'a> Reader<'a> {
         self.rest.is_empty()
     }
 
-    fn take_next(&mut self, wanted: u8) -> Option<()> {
-        if self.rest.as_bytes().first() != Some(&wanted) {
-            return None;
-        }
-        self.split_off(1).map(|_| ())
+    fn take_next(&mut self, wanted: char) -> Option<()> {
+        self.rest = self.rest.strip_prefix(wanted)?;
+        Some(())
     }
 
     fn skip_space(&mut self) {
-        let len = count(self.rest, |byte| {
-            matches!(byte, b' ' | b'\t' | b'\n' | b'\r')
-        });
-        if len > 0 {
-            self.split_off(len);
+        let is_space = |byte| matches!(byte, b' ' | b'\t' | b'\n' | b'\r');
+        // One look is enough nearly always.
+        if self
+            .rest
+            .as_bytes()
+            .first()
+            .is_some_and(|byte| *byte <= b' ')
+        {
+            self.split_off(count(self.rest, is_space));
         }
     }
 
