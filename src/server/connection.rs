@@ -169,8 +169,9 @@ impl<P, S: Socket> Connection<P, S> {
         application: &mut Application<H>,
         now: &Now,
     ) {
-        let recover = self.on_bytes(id, &mut [], application, now);
-        debug_assert!(recover.is_none(), "without input there is no request");
+        if self.session.take_closed() {
+            self.on_closed(id, application, now);
+        }
     }
 
     /// Has the session make sense of `input`, and the application of what the session found.

@@ -124,6 +124,13 @@ impl Session {
         }
     }
 
+    /// Whether there is an [`Event::Closed`], which this takes: for callers that have no input and every reason to be fast.
+    #[must_use]
+    #[inline]
+    pub fn take_closed(&mut self) -> bool {
+        self.life.take_closed()
+    }
+
     /// Answers the request of the last [`Event::Request`] or [`Session::expectation`], now or after [`Session::wait`].
     pub fn respond(
         &mut self,
