@@ -7,16 +7,24 @@
 
 use std::env;
 use std::ffi::OsString;
+use std::fmt;
+use std::io::{self, Write};
 
 use clap::{Arg, Command, CommandFactory, FromArgMatches, Parser, Subcommand};
 use log::LevelFilter;
 
 mod history;
+mod hub_access;
+mod interrupt;
 mod limits;
 mod quantity;
+mod send;
 mod serve;
+mod tail;
 
+use send::Send;
 use serve::Serve;
+use tail::Tail;
 
 /// A WebSocket message server: broadcast, direct and group messages in one small binary.
 ///
@@ -39,6 +47,8 @@ pub(crate) struct CommandLine {
 #[derive(Debug, Subcommand)]
 enum Action {
     Serve(Box<Serve>),
+    Send(Box<Send>),
+    Tail(Box<Tail>),
 }
 
 /// Why a command ended before its time; the text is one line for a person.
@@ -71,8 +81,10 @@ impl CommandLine {
 
     /// How much is to be logged.
     pub(crate) fn log_level(&self) -> LevelFilter {
-        let Action::Serve(serve) = &self.action;
-        serve.log_level()
+        match &self.action {
+            Action::Serve(serve) => serve.log_level(),
+            Action::Send(_) | Action::Tail(_) => LevelFilter::Warn,
+        }
     }
 
     /// Carries the command out; returns when it is done.
@@ -81,9 +93,25 @@ impl CommandLine {
     ///
     /// Why it could not be done.
     pub(crate) fn run(self) -> Result<(), Failure> {
-        let Action::Serve(serve) = self.action;
-        serve.run()
+        match self.action {
+            Action::Serve(serve) => serve.run(),
+            Action::Send(send) => send.run(),
+            Action::Tail(tail) => tail.run(),
+        }
     }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (Self::Usage(text) | Self::Runtime(text)) = self;
+        f.write_str(text)
+    }
+}
+
+/// Says the result of a command on standard output.
+fn say(line: &str) {
+    // Whoever has closed it does not want to know, which is no failure of the command.
+    let _ = writeln!(io::stdout(), "{line}");
 }
 
 /// Warns of variables with our prefix that are not ours: somebody's slip of the pen, most likely.

@@ -1,6 +1,8 @@
-//! How long to wait before the next try to connect.
+//! Whether to try again to connect, and how long to wait before.
 
 use std::time::Duration;
+
+use crate::client::ClientError;
 
 /// Exponential growth with full jitter: any time up to a bound that doubles, so that the clients of a server that comes
 /// back do not all come back at once.
@@ -21,8 +23,17 @@ impl Backoff {
         }
     }
 
+    /// The next wait.
+    ///
+    /// # Panics
+    ///
+    /// If the system has no source of random numbers.
+    pub(super) fn next_wait(&mut self) -> Duration {
+        self.wait_for(getrandom::u32().expect("the system has a source of random numbers"))
+    }
+
     /// The next wait, given a random number.
-    pub(super) fn next_wait(&mut self, random: u32) -> Duration {
+    fn wait_for(&mut self, random: u32) -> Duration {
         let bound = self
             .first
             .saturating_mul(1 << self.tries.min(16))
@@ -37,6 +48,19 @@ impl Backoff {
     }
 }
 
+/// Whether the server may think otherwise after a while.
+pub(super) fn is_passing(error: &ClientError) -> bool {
+    match error {
+        ClientError::Refused { status, .. } => matches!(status, 408 | 425 | 429 | 500..),
+        ClientError::Resolve(..)
+        | ClientError::Connect(..)
+        | ClientError::DialTimeout
+        | ClientError::Lost
+        | ClientError::Io(_) => true,
+        _ => false,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -44,13 +68,13 @@ mod tests {
     #[test]
     fn the_bound_doubles_up_to_the_longest_and_begins_anew() {
         let mut backoff = Backoff::new(Duration::from_millis(100), Duration::from_millis(500));
-        let bounds = [(); 5].map(|()| backoff.next_wait(u32::MAX).as_millis());
+        let bounds = [(); 5].map(|()| backoff.wait_for(u32::MAX).as_millis());
         assert_eq!(bounds, [100, 200, 400, 500, 500]);
         backoff.reset();
-        assert_eq!(backoff.next_wait(u32::MAX / 2).as_millis(), 50);
-        assert_eq!(backoff.next_wait(0), Duration::ZERO);
+        assert_eq!(backoff.wait_for(u32::MAX / 2).as_millis(), 50);
+        assert_eq!(backoff.wait_for(0), Duration::ZERO);
         for _ in 0..100 {
-            assert!(backoff.next_wait(u32::MAX) <= Duration::from_millis(500));
+            assert!(backoff.wait_for(u32::MAX) <= Duration::from_millis(500));
         }
     }
 }

@@ -6,7 +6,7 @@ use std::mem;
 use std::sync::mpsc::{self, Receiver};
 use std::time::{Duration, Instant};
 
-use super::backoff::Backoff;
+use super::backoff::{Backoff, is_passing};
 use super::ledger::Ledger;
 use super::sender::{HubSender, Order};
 use super::{Answer, Delivered, HubConfig, HubError, HubEvent, Payload, Request, RequestError};
@@ -65,8 +65,16 @@ impl HubClient {
     /// # Errors
     ///
     /// The connection cannot be made, or nobody there speaks the JSON protocol.
-    pub fn connect(url: &str, mut config: HubConfig) -> Result<Self, HubError> {
-        let url = SocketUrl::parse(url).map_err(ClientError::Url)?;
+    pub fn connect(url: &str, config: HubConfig) -> Result<Self, HubError> {
+        Self::connect_url(SocketUrl::parse(url).map_err(ClientError::Url)?, config)
+    }
+
+    /// The same for a URL that was parsed already.
+    ///
+    /// # Errors
+    ///
+    /// As [`HubClient::connect`].
+    pub fn connect_url(url: SocketUrl, mut config: HubConfig) -> Result<Self, HubError> {
         config.client.subprotocols = SUBPROTOCOLS.map(String::from).to_vec();
         let bell = Doorbell::new().map_err(ClientError::Io)?;
         let (orders_in, orders) = mpsc::channel();
@@ -145,9 +153,16 @@ impl HubClient {
         let is_answer =
             |event: &HubEvent| matches!(event, HubEvent::Done(answer) if answer.ack_id == ack_id);
         let place = self.events.iter().position(is_answer);
-        match place.and_then(|place| self.events.remove(place)) {
-            Some(HubEvent::Done(Answer { outcome, .. })) => Ok(outcome?),
-            _ => Err(HubError::RequestTimeout),
+        let Some(HubEvent::Done(Answer { outcome, .. })) =
+            place.and_then(|place| self.events.remove(place))
+        else {
+            return Err(HubError::RequestTimeout);
+        };
+        match (&outcome, self.events.back()) {
+            (Err(RequestError::Uncertain), Some(HubEvent::Closed(ending))) => {
+                Err(HubError::ClosedByServer(ending.clone()))
+            }
+            _ => Ok(outcome?),
         }
     }
 
@@ -383,7 +398,7 @@ impl HubClient {
             }
             self.since = now;
         }
-        let wait = self.backoff.next_wait(random());
+        let wait = self.backoff.next_wait();
         if now + wait > self.since + self.config.give_up_after {
             self.ledger.give_up(&mut self.events);
             return Err(error.map_or(HubError::Closed, HubError::Client));
@@ -403,19 +418,6 @@ impl HubClient {
     }
 }
 
-/// Whether the server may think otherwise after a while.
-fn is_passing(error: &ClientError) -> bool {
-    match error {
-        ClientError::Refused { status, .. } => matches!(status, 408 | 425 | 429 | 500..),
-        ClientError::Resolve(..)
-        | ClientError::Connect(..)
-        | ClientError::DialTimeout
-        | ClientError::Lost
-        | ClientError::Io(_) => true,
-        _ => false,
-    }
-}
-
 /// A request of another thread that cannot even be sent.
 fn refused_here(request: Request, error: RequestError) -> HubEvent {
     HubEvent::Done(Answer {
@@ -423,10 +425,6 @@ fn refused_here(request: Request, error: RequestError) -> HubEvent {
         request,
         outcome: Err(error),
     })
-}
-
-fn random() -> u32 {
-    getrandom::u32().expect("the system has a source of random numbers")
 }
 
 impl fmt::Debug for HubClient {

@@ -217,6 +217,8 @@ pub enum HubError {
     NotAHub,
     /// The connection is closed.
     Closed,
+    /// The server has closed the connection for good, and does not say what became of the request.
+    ClosedByServer(Ending),
 }
 
 impl Request {
@@ -269,6 +271,7 @@ impl fmt::Display for HubError {
             Self::RequestTimeout => f.write_str("the server does not answer the request in time"),
             Self::NotAHub => f.write_str("the server does not speak the JSON protocol here"),
             Self::Closed => f.write_str("the connection is closed"),
+            Self::ClosedByServer(ending) => write!(f, "closed by the server: {ending}"),
         }
     }
 }

@@ -190,18 +190,33 @@ pub(super) fn request_text(request: &Request, ack_id: u64) -> Result<String, ser
         } => {
             fields.r#type = "sendToGroup";
             fields.no_echo = *no_echo;
-            let (data_type, data) = match payload {
-                Payload::Text(text) => ("text", serde_json::value::to_raw_value(text)?),
-                Payload::Json(json) => ("json", RawValue::from_string(json.clone())?),
-                Payload::Binary(bytes) => (
-                    "binary",
-                    serde_json::value::to_raw_value(&STANDARD.encode(bytes))?,
-                ),
-            };
-            (fields.data_type, fields.data) = (Some(data_type), Some(data));
+            fields.data_type = Some(payload.data_type());
+            fields.data = Some(RawValue::from_string(payload.to_json())?);
         }
     }
     serde_json::to_string(&fields)
+}
+
+impl Payload {
+    /// What the protocol calls this kind of content.
+    #[must_use]
+    pub fn data_type(&self) -> &'static str {
+        match self {
+            Self::Text(_) => "text",
+            Self::Json(_) => "json",
+            Self::Binary(_) => "binary",
+        }
+    }
+
+    /// The content as a JSON value: a string for texts, one in base64 for binary content.
+    #[must_use]
+    pub fn to_json(&self) -> String {
+        match self {
+            Self::Text(text) => serde_json::Value::from(text.as_str()).to_string(),
+            Self::Json(json) => json.clone(),
+            Self::Binary(bytes) => format!("\"{}\"", STANDARD.encode(bytes)),
+        }
+    }
 }
 
 /// Says that every message up to `number` has come.
