@@ -23,8 +23,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use load::{
-    Broadcaster, Crowd, Flood, Happening, Latencies, Member, Outcome, churn, flood, machine_alone,
-    median, setting, until,
+    Broadcaster, Crowd, Flood, Happening, Latencies, Member, Metrics, Outcome, churn, flood,
+    machine_alone, median, setting, until,
 };
 use peer::{Peer, masked_frame, opcode, upgrade_request};
 use serde_json::json;
@@ -203,7 +203,14 @@ fn lt_09_sc_04_a_flood_and_stalled_receivers_slow_nobody_down() {
     const STALLED: usize = CROWD / 100;
     const OUTBOX_KIB: u64 = 512;
     let _alone = machine_alone();
-    let sizes = ["--max-message", "128KiB", "--max-outbox", "512KiB"];
+    let sizes = [
+        "--max-message",
+        "128KiB",
+        "--max-outbox",
+        "512KiB",
+        "--soft-outbox",
+        "512KiB",
+    ];
     // Those who stall stay for all of the test: neither silence nor time ends them.
     let times = [
         "--write-timeout",
@@ -261,6 +268,61 @@ const PHASE: Duration = Duration::from_secs(2);
 
 /// What a gigabit line brings in a second, in bytes.
 const GIGABIT: u32 = 125_000_000;
+
+#[test]
+#[ignore = "needs a calm machine: see the top of the file"]
+fn sc_06_many_moderate_queues_are_bounded_together() {
+    const DEAF: usize = 100;
+    const BUDGET_KIB: u64 = 32 << 10;
+    let _alone = machine_alone();
+    let times = [
+        "--write-timeout",
+        "10m",
+        "--ping-interval",
+        "20m",
+        "--ping-timeout",
+        "10m",
+    ];
+    // Alone, none of them would be too slow.
+    let flags = [
+        "--threads",
+        "1",
+        "--buffer-budget",
+        "32MiB",
+        "--max-outbox",
+        "16MiB",
+    ];
+    let server = ServerProcess::start(&[&flags[..], &times].concat());
+    let empty_kib = server.rss_kib();
+    let mut crowd = Crowd::new(server.addr());
+    for index in crowd.gather(DEAF, "/relay/moderate") {
+        crowd.client(index).stop_reading();
+    }
+    let mut honest = Peer::connect(server.addr(), "/relay/moderate");
+    let mut sender = Peer::connect(server.addr(), "/relay/moderate");
+    let mut payload = vec![0x5a; 64 << 10];
+    let mut number = 0_u64;
+    // Enough for the kernel's buffers and for twice the budget.
+    while number < 128 {
+        payload[..8].copy_from_slice(&number.to_be_bytes());
+        sender.send_binary(&payload);
+        honest.expect_binary(&payload);
+        number += 1;
+    }
+    let metrics = Metrics::of(server.addr());
+    let evicted = metrics.sum("evicted_total{reason=\"budget\"");
+    let peak_kib = server.peak_rss_kib();
+    println!(
+        "SC-06: {evicted} of {DEAF} stalled receivers evicted; {peak_kib} KiB resident with a budget of {BUDGET_KIB}"
+    );
+    assert!(evicted > 0, "nobody was evicted: {metrics:?}");
+    assert_eq!(
+        metrics.sum("evicted_total"),
+        evicted,
+        "some for another reason"
+    );
+    assert!(peak_kib < empty_kib + BUDGET_KIB + 8192, "{peak_kib} KiB");
+}
 
 #[test]
 #[ignore = "needs a calm machine: see the top of the file"]
@@ -447,6 +509,7 @@ fn rs_06_churn_leaves_nothing_behind_and_loses_nothing() {
         server.descriptor_count() == descriptors
     });
     let late_kib = server.rss_kib();
+    let metrics = Metrics::of(addr);
     println!(
         "RS-06: {span:?}: {} visits, {} messages in order; {} x {RECEIVERS} sent = {} received + {} dropped; \
          {} x {SLOW} sent = {} received + {} dropped; {early_kib} KiB after a sixth of the time, {late_kib} at the end; \
@@ -469,6 +532,19 @@ fn rs_06_churn_leaves_nothing_behind_and_loses_nothing() {
     assert_eq!(news.dropped, 0);
     lossy.assert_balance(SLOW);
     assert!(lossy.dropped > 0, "nobody fell behind");
+    let counted = |name| metrics.sum(name);
+    assert_eq!(counted("dropped_total{reason=\"newest\""), lossy.dropped);
+    assert_eq!(counted("queued "), 0);
+    assert_eq!(
+        counted("fan_out_total"),
+        counted("delivered_total") + counted("dropped_total")
+    );
+    // The last one is the connection that asks.
+    assert_eq!(counted("connections_open"), 1);
+    assert_eq!(
+        counted("connections_accepted_total"),
+        counted("connections_ended_total") + 1
+    );
     assert!(
         late_kib <= early_kib + 4096,
         "{early_kib} KiB, later {late_kib}"
@@ -623,8 +699,10 @@ fn ms_05_no_delivery_of_very_many_is_lost_doubled_or_out_of_order() {
         let due = crowd.message_count() + per_round;
         until("every member has every message", || {
             crowd.turn(TURN, |index, _, happening| {
-                let Happening::Message(payload) = happening else {
-                    panic!("{happening:?} to a member");
+                let payload = match happening {
+                    Happening::Message(payload) => payload,
+                    Happening::Ping => return,
+                    _ => panic!("{happening:?} to a member"),
                 };
                 let mark = u64::from_be_bytes(payload.try_into().expect("eight bytes"));
                 let next = &mut next[index][(mark & 0xff) as usize];
@@ -683,6 +761,8 @@ fn lg_03_a_hundred_thousand_bad_handshakes_fill_few_lines() {
     });
     let span = begun.elapsed();
     let lines = server.log().lines().count();
-    println!("LG-03: {COUNT} bad handshakes in {span:.1?}, {lines} log lines");
+    let refused = Metrics::of(server.addr()).sum("http_responses_total{status=\"4");
+    println!("LG-03: {COUNT} bad handshakes in {span:.1?}, {lines} log lines, {refused} counted");
+    assert_eq!(refused, COUNT as u64);
     assert!(lines < 1000, "{lines} log lines");
 }

@@ -1,7 +1,10 @@
 //! What is measured of a load, and how it is told.
 
 use std::fmt;
+use std::net::SocketAddr;
 use std::time::Duration;
+
+use crate::peer::http;
 
 /// How long each of many things took.
 #[derive(Clone, Debug, Default)]
@@ -49,4 +52,26 @@ impl fmt::Display for Latencies {
 pub(crate) fn median(mut durations: Vec<Duration>) -> Duration {
     durations.sort_unstable();
     durations[durations.len() / 2]
+}
+
+/// What a server has counted, as `/metrics` says.
+#[derive(Clone, Debug)]
+pub(crate) struct Metrics(String);
+
+impl Metrics {
+    /// Asks for them.
+    pub(crate) fn of(addr: SocketAddr) -> Self {
+        let (_, response) = http(addr, "GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n");
+        assert_eq!(response.status, 200);
+        Self(String::from_utf8(response.body).expect("text"))
+    }
+
+    /// The sum of all samples whose name and labels begin like this, behind `switchboard_`.
+    pub(crate) fn sum(&self, name: &str) -> u64 {
+        let samples = self.0.lines().filter_map(|line| {
+            let sample = line.strip_prefix("switchboard_")?.strip_prefix(name)?;
+            sample.rsplit(' ').next()?.parse::<u64>().ok()
+        });
+        samples.sum()
+    }
 }

@@ -14,7 +14,7 @@ pub(crate) use broadcaster::{Broadcaster, Member, Outcome};
 pub(crate) use churn::churn;
 pub(crate) use client::Happening;
 pub(crate) use crowd::Crowd;
-pub(crate) use figures::{Latencies, median};
+pub(crate) use figures::{Latencies, Metrics, median};
 pub(crate) use flood::{Flood, flood};
 
 use std::env;
