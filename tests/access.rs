@@ -5,9 +5,10 @@ mod server_process;
 mod token;
 
 use std::net::SocketAddr;
+use std::time::Instant;
 
 use peer::response::Response;
-use peer::{Peer, http, upgrade_request};
+use peer::{DEADLINE, Peer, http, upgrade_request};
 use serde_json::json;
 use server_process::ServerProcess;
 use token::{KEY, mint_with, now, token_for};
@@ -125,4 +126,58 @@ fn ht_08_services_have_a_rate_of_their_own_that_strangers_cannot_use_up() {
     // Whoever is connected does not notice.
     let good = bearer(&token_for(addr, "/echo", &json!({})));
     Peer::connect_with(addr, "/echo", &good).expect_echo();
+}
+
+#[test]
+fn lt_07_an_address_has_as_many_connections_as_it_may() {
+    let server = ServerProcess::start(&["--max-connections-per-address", "2", "--threads", "2"]);
+    let mut first = Peer::connect(server.addr(), "/echo");
+    let mut second = Peer::connect(server.addr(), "/echo");
+    // Refused before it has said anything, whatever it says about itself.
+    for fields in ["", "X-Forwarded-For: 198.51.100.1\r\n"] {
+        let refused = knock(server.addr(), "/echo", fields);
+        assert_eq!(refused.status, 503);
+        assert!(refused.field("retry-after").is_some());
+    }
+    second.expect_echo();
+    drop(second);
+    Peer::connect_eventually(server.addr(), "/echo").expect_echo();
+    first.expect_echo();
+}
+
+#[test]
+fn lt_07_clients_behind_a_trusted_proxy_count_each_for_itself() {
+    let flags = [
+        "--max-connections-per-address",
+        "1",
+        "--trusted-proxy",
+        "127.0.0.1",
+    ];
+    let server = ServerProcess::start(&[&flags[..], &["--threads", "2"]].concat());
+    let addr = server.addr();
+    let from = |client: &str| format!("X-Forwarded-For: {client}\r\n");
+    let (ann, ben) = (from("198.51.100.1"), from("2001:db8::1"));
+    // What does not become a WebSocket takes no place, and gives back what it took.
+    for _ in 0..3 {
+        assert_eq!(knock(addr, "/nothing", &ann).status, 404);
+        let request = format!("GET / HTTP/1.1\r\nHost: {addr}\r\n{ann}\r\n");
+        assert_eq!(http(addr, &request).1.status, 200);
+    }
+    let mut open = Peer::connect_with(addr, "/echo", &ann);
+    let _other = Peer::connect_with(addr, "/echo", &ben);
+    for fields in [&ann, &ben, &from("2001:db8::2")] {
+        let refused = knock(addr, "/echo", fields);
+        assert_eq!(refused.status, 429);
+        assert!(refused.field("retry-after").is_some());
+    }
+    open.expect_echo();
+    open.send_close(1000, "");
+    open.expect_close(1000);
+    open.expect_eof();
+    drop(open);
+    // The server learns of the end at about the same time as we do.
+    let deadline = Instant::now() + DEADLINE;
+    while knock(addr, "/echo", &ann).status != 101 {
+        assert!(Instant::now() < deadline, "the place is not given back");
+    }
 }

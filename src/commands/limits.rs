@@ -49,6 +49,10 @@ pub(super) struct Limits {
     #[arg(long, value_name = "COUNT", default_value_t = defaults().descriptor_reserve)]
     descriptor_reserve: usize,
 
+    /// Open connections of one address, or off; further ones get a 503, behind a trusted proxy a 429
+    #[arg(long, value_name = "COUNT", default_value_t = defaults().connections_per_address_max.into())]
+    max_connections_per_address: OrOff<u32>,
+
     /// Groups that one connection may be a member of
     #[arg(long, value_name = "COUNT", default_value_t = defaults().groups_per_connection_max)]
     max_groups: usize,
@@ -188,6 +192,7 @@ impl Limits {
         config.replay_budget_bytes = self.replay_budget.in_memory();
         config.connections_max = self.max_connections;
         config.descriptor_reserve = self.descriptor_reserve;
+        config.connections_per_address_max = self.max_connections_per_address.count();
         config.groups_per_connection_max = self.max_groups;
         config.group_name_bytes_max = self.max_group_name.in_memory();
         config.http.head_bytes_max = self.max_head.in_memory();

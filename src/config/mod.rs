@@ -18,6 +18,7 @@ mod rates;
 mod settings;
 
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 pub use self::check::ConfigError;
@@ -43,6 +44,10 @@ pub struct Config {
     /// Descriptors that connections do not get, so that those beyond the limit can be told so, and for whatever else
     /// the process may open. Default: 64 (RS-01). Those that the server needs in any case are not counted.
     pub descriptor_reserve: usize,
+    /// Open connections of one client: an address, or a network of `IPv6` of 64 bits. Default: no limit, since many people
+    /// can share an address. Those of a trusted proxy count for whom it speaks for, once they are opened. Beyond it a
+    /// peer gets a 503, or a 429 through the proxy (LT-07). A lost session keeps its place until it is recovered or gone.
+    pub connections_per_address_max: Option<NonZeroU32>,
     /// The proxies that say in `X-Forwarded-For` whom they speak for. Default: none, so that a client is the other end of
     /// its connection (LT-07).
     pub trusted_proxies: TrustedProxies,
@@ -158,6 +163,7 @@ impl Default for Config {
                 .min(8),
             connections_max: 100_000,
             descriptor_reserve: 64,
+            connections_per_address_max: None,
             trusted_proxies: TrustedProxies::default(),
             http: HttpLimits {
                 head_bytes_max: 16 << 10,

@@ -12,7 +12,7 @@ pub struct RateLimits {
     pub control_frames_per_second_max: Option<NonZeroU32>,
     /// Messages, whatever they ask for: to join a group is a message. Default: no limit.
     pub messages_per_second_max: Option<NonZeroU32>,
-    /// Bytes of everything that comes. Nobody is closed for being ahead of this one at once, since up to 64 KiB are read
+    /// Bytes of everything that comes. Nobody is closed for being ahead of this one at once, since a whole buffer is read
     /// at a time. Default: no limit.
     pub bytes_per_second_max: Option<NonZeroU32>,
 }

@@ -71,6 +71,11 @@ impl Config {
                 self.descriptor_reserve,
                 Self::CONNECTIONS_MAX,
             ),
+            optional(
+                "limit of connections per address",
+                self.connections_per_address_max,
+                Value::Count,
+            ),
             count(
                 "limit of groups",
                 self.groups_per_connection_max,

@@ -76,6 +76,8 @@ pub enum HttpError {
     UnsupportedVersion,
     /// Too many attempts came from this client (RFC 6585 4).
     TooManyAttempts,
+    /// The client has as many connections as it may (RFC 6585 4).
+    TooManyConnections,
     /// More requests came than are carried out in a second (RFC 6585 4).
     TooManyRequests,
     /// The request head is longer than allowed (RFC 6585 5).
@@ -123,7 +125,7 @@ impl HttpError {
             Self::UnsupportedMediaType => 415,
             Self::UnknownExpectation => 417,
             Self::NotAnUpgrade | Self::UnsupportedVersion => 426,
-            Self::TooManyAttempts | Self::TooManyRequests => 429,
+            Self::TooManyAttempts | Self::TooManyConnections | Self::TooManyRequests => 429,
             Self::HeadTooLarge | Self::TooManyFields => 431,
             Self::UnknownTransferCoding => 501,
             Self::Unavailable => 503,
@@ -184,6 +186,7 @@ impl fmt::Display for HttpError {
             Self::NotAnUpgrade => "this is a WebSocket; ask to upgrade",
             Self::UnsupportedVersion => "only WebSocket version 13 is spoken here",
             Self::TooManyAttempts => "too many attempts; try again later",
+            Self::TooManyConnections => "too many connections; try again later",
             Self::TooManyRequests => "too many requests; try again later",
             Self::HeadTooLarge => "the request head is too large",
             Self::TooManyFields => "the request has too many header fields",

@@ -1,6 +1,7 @@
 //! What is remembered of a connection that does something, and of no other: made when it is first needed.
 
 use super::connection::{Connection, Now};
+use super::places::Place;
 use super::socket::Socket;
 use crate::clock::Moment;
 use crate::session::{Excess, Intake, Rates};
@@ -12,6 +13,8 @@ pub(super) struct Activity {
     rates: Rates,
     /// Until when nothing is read, because the peer is ahead of its rates; [`Moment::NEVER`] if that is not so.
     held_until: Moment,
+    /// What it holds of the connections that its client may have, if those are limited.
+    place: Option<Place>,
 }
 
 impl Default for Activity {
@@ -19,6 +22,7 @@ impl Default for Activity {
         Self {
             rates: Rates::default(),
             held_until: Moment::NEVER,
+            place: None,
         }
     }
 }
@@ -85,12 +89,25 @@ impl<P, S: Socket> Connection<P, S> {
     /// Forgets what a peer did that does nothing any more.
     pub(super) fn forget_activity(&mut self, now: &Now) {
         let is_forgotten = |activity: &Activity| {
-            activity.held_until == Moment::NEVER
+            activity.place.is_none()
+                && activity.held_until == Moment::NEVER
                 && activity.rates.is_forgotten(now.moment, &now.config.rates)
         };
         if self.activity.as_deref().is_some_and(is_forgotten) {
             self.activity = None;
         }
+    }
+
+    /// Has the connection hold `place` in place of what it held, which is given back.
+    pub(super) fn hold(&mut self, place: Option<Place>) {
+        if place.is_some() || self.activity.is_some() {
+            self.activity.get_or_insert_default().place = place;
+        }
+    }
+
+    /// What the connection holds, for another one that goes on with its socket.
+    pub(super) fn take_place(&mut self) -> Option<Place> {
+        self.activity.as_mut()?.place.take()
     }
 
     fn is_held(&self) -> bool {

@@ -10,6 +10,7 @@ use super::connection::Connection;
 use super::event_loop::EventLoop;
 use super::listener::Accepted;
 use super::mailbox::Letter;
+use super::places::Place;
 use super::socket::Socket;
 use super::tokens::{id_of, token_of};
 use crate::delivery::SessionId;
@@ -54,20 +55,30 @@ impl<H: Handler, S: Socket> EventLoop<H, S> {
                 self.now.counters.responses.add(Status(503), 1);
                 continue;
             }
+            let Ok(place) = self.now.place_at_accept(remote) else {
+                if let Some(listener) = &mut self.listener {
+                    log::debug!("{remote}: refused, its address has too many connections");
+                    listener.refuse_one_of_many(socket, now);
+                }
+                self.now.counters.ended.add(Cause::NoPlace, 1);
+                self.now.counters.responses.add(Status(503), 1);
+                continue;
+            };
             self.open_count.fetch_add(1, Ordering::Relaxed);
             let to = self.next_loop;
             self.next_loop = (to + 1) % self.now.config.loop_count;
             if to == usize::from(self.index) {
-                _ = self.adopt(socket, remote);
+                _ = self.adopt(socket, remote, place);
             } else {
-                self.post_office.send(to, Letter::Adopt(socket, remote));
+                self.post_office
+                    .send(to, Letter::Adopt(socket, remote, place));
             }
         }
     }
 
     /// Takes in a connection that another loop has accepted, maybe before it knew that the server drains.
-    pub(super) fn adopt_from_afar(&mut self, socket: S, remote: SocketAddr) {
-        let adopted = self.adopt(socket, remote);
+    pub(super) fn adopt_from_afar(&mut self, socket: S, remote: SocketAddr, place: Option<Place>) {
+        let adopted = self.adopt(socket, remote, place);
         if let Some(id) = adopted
             && self.now.is_draining()
         {
@@ -77,13 +88,20 @@ impl<H: Handler, S: Socket> EventLoop<H, S> {
 
     /// Takes in a connection that has a place; its id, or `None` if the system or the loop has no room for it, which
     /// frees the place.
-    pub(super) fn adopt(&mut self, mut socket: S, remote: SocketAddr) -> Option<SessionId> {
+    pub(super) fn adopt(
+        &mut self,
+        mut socket: S,
+        remote: SocketAddr,
+        place: Option<Place>,
+    ) -> Option<SessionId> {
         let registry = self.poll.registry();
         let key = self.connections.try_insert_with_key(|key| {
             let id = id_of(self.index, key).ok_or_else(|| io::Error::other("no slot is free"))?;
             let interests = Interest::READABLE | Interest::WRITABLE;
             registry.register(&mut socket, token_of(id), interests)?;
-            Ok::<_, io::Error>(Connection::new(socket, remote, &self.now))
+            let mut connection = Connection::new(socket, remote, &self.now);
+            connection.hold(place);
+            Ok::<_, io::Error>(connection)
         });
         let key = key.inspect_err(|error| {
             log::warn!("{remote}: refused: {error}");

@@ -11,16 +11,16 @@ use mio::net::TcpStream;
 use super::accounts::Metered;
 use super::activity::Activity;
 use super::application::Application;
+use super::places::Places;
 use super::recovery::Recovery;
 use super::remote::Remote;
-use super::requests::arrival_of;
+use super::requests::answer_to;
 use super::socket::Socket;
 use super::timers::Tick;
 use crate::clock::Moment;
 use crate::config::Config;
 use crate::delivery::{Feed, SessionId, Terms};
 use crate::handler::{Answer, Handler, Receipt, Recover};
-use crate::http::{HttpError, Response};
 use crate::metrics::{Counters, Eviction};
 use crate::outbox::{Flushed, Outbox, Overflow, Pushed};
 use crate::proto::{CloseFrame, EncodedFrame};
@@ -77,6 +77,8 @@ pub(super) struct Now {
     pub(super) counters: Arc<Counters>,
     /// Whether the server is going away; the first loop to know sets it for all.
     pub(super) is_draining: Arc<AtomicBool>,
+    /// How many connections each client has; `None` if that is not limited.
+    pub(super) places: Option<Places>,
     /// What all recoverable connections of the process may leave unacknowledged.
     pub(super) replay_budget: ReplayBudget,
 }
@@ -211,15 +213,11 @@ impl<P, S: Socket> Connection<P, S> {
                 Event::Control => intake.control_frame_count += 1,
                 Event::Handled => {}
                 Event::Request(request) => {
-                    let arrival = arrival_of(&request, self.remote.address(), now);
-                    let (handler, mut out) = application.for_session(id);
-                    let answer = if now.is_draining() {
-                        let response = handler.on_request_while_draining(&request, arrival);
-                        let refusal = || Response::refusal(HttpError::Unavailable);
-                        Answer::Respond(response.unwrap_or_else(refusal))
-                    } else {
-                        handler.on_request(&request, arrival, &mut out)
-                    };
+                    let remote = self.remote.address();
+                    let (answer, place) = answer_to(&request, remote, id, application, now);
+                    if place.is_some() {
+                        self.hold(place);
+                    }
                     if let Answer::Recover(recover) = answer {
                         return Some(Box::new((recover, input.to_vec())));
                     }

@@ -19,6 +19,7 @@ use super::listener::Listener;
 use super::load::{Load, Loads};
 use super::mailbox::{Letter, PostOffice};
 use super::marked_list::MarkedList;
+use super::places::Places;
 use super::receipts::Receipts;
 use super::shutdown::{Ended, Stop};
 use super::socket::Socket;
@@ -83,6 +84,7 @@ pub(super) struct Shared {
     pub(super) config: Arc<Config>,
     pub(super) open_count: Arc<AtomicUsize>,
     pub(super) is_draining: Arc<AtomicBool>,
+    pub(super) places: Option<Places>,
     pub(super) metrics: Metrics,
     pub(super) replay_budget: ReplayBudget,
     pub(super) loads: Loads,
@@ -101,6 +103,7 @@ impl<H: Handler, S: Socket> EventLoop<H, S> {
             config: shared.config,
             counters: Arc::clone(&shared.metrics.loops()[usize::from(index)]),
             is_draining: shared.is_draining,
+            places: shared.places,
             replay_budget: shared.replay_budget,
         };
         Self {
@@ -393,7 +396,9 @@ impl<H: Handler, S: Socket> EventLoop<H, S> {
         }
         for letter in letters {
             match letter {
-                Letter::Adopt(socket, remote) => self.adopt_from_afar(socket, remote),
+                Letter::Adopt(socket, remote, place) => {
+                    self.adopt_from_afar(socket, remote, place);
+                }
                 Letter::Deliver(delivery, address) => self.on_delivery(&delivery, address),
                 Letter::Errand(errand, address) => self.on_errand(&errand, address),
                 Letter::Receipt(key, report) => self.on_receipt(key, report),

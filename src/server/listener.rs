@@ -125,6 +125,12 @@ impl<S: Socket> Listener<S> {
         self.warn_at_times(now, format_args!("the limit of connections is reached"));
     }
 
+    /// Tells a peer that was accepted that its client has too many connections already.
+    pub(super) fn refuse_one_of_many(&mut self, socket: S, now: Moment) {
+        self.refusals.refuse(socket, now);
+        self.warn_at_times(now, format_args!("an address has too many connections"));
+    }
+
     /// Closes the sockets of refused peers when it is time.
     pub(super) fn let_refused_go(&mut self, now: Moment) {
         self.refusals.let_go(now);

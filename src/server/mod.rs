@@ -19,6 +19,7 @@ mod listener;
 mod load;
 mod mailbox;
 mod marked_list;
+mod places;
 mod receipts;
 mod recovery;
 mod refusals;
@@ -46,6 +47,7 @@ use self::event_loop::{EventLoop, Shared};
 use self::listener::Listener;
 use self::load::Loads;
 use self::mailbox::{Mailbox, PostOffice, Stoppable};
+use self::places::Places;
 pub use self::shutdown::Ended;
 use crate::clock::Moment;
 use crate::config::{Config, ConfigError};
@@ -116,12 +118,16 @@ impl<H: Handler> Server<H> {
             .map(|poll| Ok(Mailbox::new(Waker::new(poll.registry(), tokens::WAKER)?)))
             .collect::<io::Result<Arc<[_]>>>()?;
         let replay_budget_bytes = config.replay_budget_bytes;
+        let places = config
+            .connections_per_address_max
+            .map(|limit| Places::new(config.connections_max, limit));
         let metrics = Metrics::new(mailboxes.len());
         let shared = Shared {
             clock: Instant::now(),
             config: Arc::new(config),
             open_count: Arc::default(),
             is_draining: Arc::default(),
+            places,
             metrics: metrics.clone(),
             replay_budget: ReplayBudget::new(replay_budget_bytes),
             loads: Loads::new(polls.len()),

@@ -16,6 +16,7 @@ use super::application::Application;
 use super::connection::{Connection, Now, first_ping_after};
 use super::event_loop::EventLoop;
 use super::mailbox::Letter;
+use super::places::Place;
 use super::socket::Socket;
 use super::tokens::{key_of, token_of};
 use crate::clock::Moment;
@@ -32,6 +33,7 @@ use crate::session::{Cause, Session};
 pub(super) struct Attachment<S> {
     socket: S,
     remote: SocketAddr,
+    place: Option<Place>,
     recover: Recover,
     /// What came behind the request.
     input: Vec<u8>,
@@ -254,6 +256,7 @@ impl<H: Handler, S: Socket> EventLoop<H, S> {
             return;
         };
         let remote = connection.remote.address();
+        let place = connection.take_place();
         if let Err(error) = self.poll.registry().deregister(&mut socket) {
             log::warn!("{id}: cannot be handed over: {error}");
             return;
@@ -262,6 +265,7 @@ impl<H: Handler, S: Socket> EventLoop<H, S> {
         let attachment = Attachment {
             socket,
             remote,
+            place,
             recover,
             input,
         };
@@ -298,6 +302,8 @@ impl<H: Handler, S: Socket> EventLoop<H, S> {
             connection.session.on_broken();
         } else {
             log::debug!("{id}: recovered");
+            // The place of the new socket counts from now on, and that of the lost one is given back.
+            connection.hold(attachment.place.take());
             connection.attach(id, attachment, &mut self.application, &self.now);
         }
         self.dirty.add(id, &mut connection.is_dirty);
@@ -308,13 +314,14 @@ impl<H: Handler, S: Socket> EventLoop<H, S> {
         let Attachment {
             socket,
             remote,
+            place,
             recover,
             ..
         } = attachment;
         // The connection that brought the request has given its place back.
         self.open_count.fetch_add(1, Ordering::Relaxed);
         self.now.counters.accepted.add(1);
-        let Some(id) = self.adopt(socket, remote) else {
+        let Some(id) = self.adopt(socket, remote, place) else {
             return;
         };
         if let Some(connection) = self.connections.get_mut(key_of(id)) {

@@ -5,6 +5,7 @@ use std::time::SystemTime;
 
 use super::application::Application;
 use super::connection::{Connection, Now, first_ping_after};
+use super::places::Place;
 use super::recovery::Recovery;
 use super::socket::Socket;
 use crate::clock::Moment;
@@ -93,8 +94,32 @@ impl<P, S: Socket> Connection<P, S> {
     }
 }
 
+/// What a request is answered with, and the place of its client if the connection becomes a WebSocket through a proxy.
+pub(super) fn answer_to<H: Handler>(
+    request: &Request<'_>,
+    remote: SocketAddr,
+    id: SessionId,
+    application: &mut Application<H>,
+    now: &Now,
+) -> (Answer<H::Peer>, Option<Place>) {
+    let arrival = arrival_of(request, remote, now);
+    let (handler, mut out) = application.for_session(id);
+    if now.is_draining() {
+        let response = handler.on_request_while_draining(request, arrival);
+        let refusal = || Response::refusal(HttpError::Unavailable);
+        return (Answer::Respond(response.unwrap_or_else(refusal)), None);
+    }
+    let Ok(place) = now.place_at_request(remote, request) else {
+        let response = Response::refusal(HttpError::TooManyConnections);
+        return (Answer::Respond(response), None);
+    };
+    let answer = handler.on_request(request, arrival, &mut out);
+    let becomes_websocket = matches!(answer, Answer::Upgrade(_) | Answer::Recover(_));
+    (answer, place.filter(|_| becomes_websocket))
+}
+
 /// Whence and when `request` comes, which is complete now.
-pub(super) fn arrival_of(request: &Request<'_>, remote: SocketAddr, now: &Now) -> Arrival {
+fn arrival_of(request: &Request<'_>, remote: SocketAddr, now: &Now) -> Arrival {
     Arrival {
         remote,
         client: now.config.trusted_proxies.client_of(remote.ip(), request),
