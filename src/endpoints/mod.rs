@@ -440,6 +440,7 @@ fn check_method(request: &Request<'_>, allow: &'static str) -> Result<(), HttpEr
 mod tests {
     use super::credential::tests::{NOW, SECRET, token};
     use super::recorder::{Recorder, request};
+    use super::route::{Endpoint, Route};
     use super::{EndpointSettings, Endpoints, Peer};
     use crate::handler::{Answer, Arrival, Handler, Upgrade};
     use crate::http::{Handshake, Response};
@@ -686,6 +687,50 @@ mod tests {
             );
         }
         assert_eq!(status(endpoints, "/healthz"), 200);
+    }
+
+    /// Whether somebody without a token is let through there. This does not compile for a new kind of endpoint before it is
+    /// decided.
+    fn is_public(route: &Route<'_>) -> bool {
+        match route {
+            Route::Page(_) | Route::Probe(_) => true,
+            Route::Rest => false,
+            Route::Socket(endpoint) => match endpoint {
+                Endpoint::Echo | Endpoint::Relay(_) | Endpoint::Default | Endpoint::Hub(_) => false,
+            },
+        }
+    }
+
+    #[test]
+    fn ac_06_every_route_lets_in_whom_it_should() {
+        let endpoints = &mut guarded();
+        for path in [
+            "/",
+            "/chat/main.js",
+            "/healthz",
+            "/api/health",
+            "/ws",
+            "/echo",
+            "/relay/room",
+            "/client/hubs/chat",
+            "/client/?hub=chat",
+            "/api/hubs/chat/users/ann",
+        ] {
+            let head = format!("GET {path} HTTP/1.1");
+            let route = Route::find(&request(&head), &endpoints.settings).unwrap();
+            let expected = match is_public(&route) {
+                true => 200,
+                // The table of services knows no GET of a user.
+                false if path.starts_with("/api/") => 405,
+                false => 401,
+            };
+            assert_eq!(status(endpoints, path), expected, "{path}");
+        }
+        let head = "HEAD /api/hubs/chat/users/ann HTTP/1.1";
+        let Answer::Respond(response) = answer(endpoints, head) else {
+            panic!("let in");
+        };
+        assert_eq!(response.status(), 401);
     }
 
     #[test]

@@ -114,6 +114,8 @@ impl Groups {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::Rights;
 
     #[test]
@@ -168,5 +170,31 @@ mod tests {
     fn ac_06_no_role_is_no_right_and_no_access_key_is_all() {
         assert!(!Rights::default().may_join("a") && !Rights::default().may_send("a"));
         assert!(Rights::All.may_join("a") && Rights::All.may_send("@all"));
+    }
+
+    proptest! {
+        /// The roles read naively say the same: a right is over the groups of one role, and in its direction only.
+        #[test]
+        fn ac_07_rights_are_those_of_some_role_for_its_groups_and_its_direction(
+            roles in proptest::collection::vec((any::<bool>(), prop_oneof![Just(None), "[ab]{1,2}".prop_map(Some)]), 0..5),
+            group in "[ab]{1,2}",
+        ) {
+            let texts: Vec<_> = roles
+                .iter()
+                .map(|(is_join, groups)| {
+                    let action = if *is_join { "joinLeaveGroup" } else { "sendToGroup" };
+                    let groups = groups.iter().map(|group| format!(".{group}"));
+                    format!("webpubsub.{action}{}", groups.collect::<String>())
+                })
+                .collect();
+            let rights = Rights::from_roles(texts.iter().map(String::as_str));
+            let may = |is_join| {
+                roles.iter().any(|(is_join_role, groups)| {
+                    *is_join_role == is_join && groups.as_ref().is_none_or(|it| *it == group)
+                })
+            };
+            prop_assert_eq!(rights.may_join(&group), may(true));
+            prop_assert_eq!(rights.may_send(&group), may(false));
+        }
     }
 }
