@@ -77,7 +77,7 @@ impl<H: Handler, S: Socket> EventLoop<H, S> {
     }
 
     /// Takes in a connection that another loop has accepted, maybe before it knew that the server drains.
-    pub(super) fn adopt_from_afar(&mut self, socket: S, remote: SocketAddr, place: Option<Place>) {
+    pub(super) fn adopt_sent(&mut self, socket: S, remote: SocketAddr, place: Option<Place>) {
         let adopted = self.adopt(socket, remote, place);
         if let Some(id) = adopted
             && self.now.is_draining()

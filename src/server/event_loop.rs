@@ -5,7 +5,7 @@
 
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use mio::net::TcpStream;
@@ -16,22 +16,20 @@ use slotmap::{DefaultKey, SlotMap};
 use super::application::Application;
 use super::connection::{Connection, Now, Progress};
 use super::listener::Listener;
-use super::load::{Load, Loads};
+use super::load::Load;
 use super::mailbox::{Letter, PostOffice};
 use super::marked_list::MarkedList;
-use super::places::Places;
 use super::receipts::Receipts;
+use super::shared::Shared;
 use super::shutdown::{Ended, Stop};
 use super::socket::Socket;
 use super::timers::{Tick, Timers};
 use super::tokens::{self, Readiness, key_of};
 use crate::clock::Moment;
-use crate::config::Config;
 use crate::delivery::SessionId;
 use crate::handler::{Handler, Wish};
-use crate::metrics::{Budget, Metrics};
+use crate::metrics::Budget;
 use crate::registry::Registry;
-use crate::replay::ReplayBudget;
 
 /// Events taken from the system at once.
 const EVENT_COUNT_MAX: usize = 1024;
@@ -77,19 +75,6 @@ pub(super) struct EventLoop<H: Handler, S: Socket = TcpStream> {
     pub(super) spare_wishes: Vec<Wish<H::Note>>,
 }
 
-/// What the loops of one server share.
-#[derive(Clone, Debug)]
-pub(super) struct Shared {
-    pub(super) clock: Instant,
-    pub(super) config: Arc<Config>,
-    pub(super) open_count: Arc<AtomicUsize>,
-    pub(super) is_draining: Arc<AtomicBool>,
-    pub(super) places: Option<Places>,
-    pub(super) metrics: Metrics,
-    pub(super) replay_budget: ReplayBudget,
-    pub(super) loads: Loads,
-}
-
 impl<H: Handler, S: Socket> EventLoop<H, S> {
     pub(super) fn new(
         index: u8,
@@ -98,14 +83,7 @@ impl<H: Handler, S: Socket> EventLoop<H, S> {
         handler: H,
         shared: Shared,
     ) -> Self {
-        let now = Now {
-            moment: Moment::after_start(shared.clock.elapsed()),
-            config: shared.config,
-            counters: Arc::clone(&shared.metrics.loops()[usize::from(index)]),
-            is_draining: shared.is_draining,
-            places: shared.places,
-            replay_budget: shared.replay_budget,
-        };
+        let now = shared.now(index);
         Self {
             index,
             poll,
@@ -396,9 +374,7 @@ impl<H: Handler, S: Socket> EventLoop<H, S> {
         }
         for letter in letters {
             match letter {
-                Letter::Adopt(socket, remote, place) => {
-                    self.adopt_from_afar(socket, remote, place);
-                }
+                Letter::Adopt(socket, remote, place) => self.adopt_sent(socket, remote, place),
                 Letter::Deliver(delivery, address) => self.on_delivery(&delivery, address),
                 Letter::Errand(errand, address) => self.on_errand(&errand, address),
                 Letter::Receipt(key, report) => self.on_receipt(key, report),
