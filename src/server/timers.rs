@@ -50,6 +50,8 @@ pub(super) struct Timers {
     occupied: [u64; SLOT_COUNT / WORD_BITS],
     /// The first tick that has not been taken yet.
     next_tick: u64,
+    /// The first tick whose slot is not empty, so that turns in which nothing is due need not look for it.
+    next_armed: Option<u64>,
 }
 
 impl Timers {
@@ -58,6 +60,7 @@ impl Timers {
             slots: vec![Vec::new(); SLOT_COUNT].into_boxed_slice(),
             occupied: [0; SLOT_COUNT / WORD_BITS],
             next_tick: now.as_millis() / TICK_MILLIS,
+            next_armed: None,
         }
     }
 
@@ -73,12 +76,15 @@ impl Timers {
         let slot = tick.slot();
         self.slots[slot].push(session);
         self.occupied[slot / WORD_BITS] |= 1 << (slot % WORD_BITS);
+        let ahead = (slot + SLOT_COUNT - slot_of(self.next_tick)) % SLOT_COUNT;
+        let number = self.next_tick + ahead as u64;
+        self.next_armed = Some(self.next_armed.map_or(number, |next| next.min(number)));
     }
 
     /// Moves everyone whose tick has come to the end of `due`, with the tick it was armed for.
     pub(super) fn take_due(&mut self, now: Moment, due: &mut Vec<(Tick, SessionId)>) {
         let end = now.as_millis() / TICK_MILLIS + 1;
-        while let Some(tick) = self.next_occupied()
+        while let Some(tick) = self.next_armed
             && tick < end
         {
             let slot = slot_of(tick);
@@ -90,13 +96,14 @@ impl Timers {
                     .map(|id| (Tick::numbered(tick), id)),
             );
             self.next_tick = tick;
+            self.next_armed = self.next_occupied();
         }
         self.next_tick = self.next_tick.max(end);
     }
 
     /// How long to wait for the next timer, rounded up; `None` if none is armed.
     pub(super) fn wait(&self, now: Moment) -> Option<Duration> {
-        let due = self.next_occupied()? * TICK_MILLIS;
+        let due = self.next_armed? * TICK_MILLIS;
         Some(Duration::from_millis(due.saturating_sub(now.as_millis())))
     }
 
