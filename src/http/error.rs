@@ -202,6 +202,97 @@ impl std::error::Error for HttpError {}
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::http::{NetworkError, OpeningError, OriginEntryError, SocketUrlError};
+
+    #[test]
+    fn every_error_of_a_request_has_a_status_and_a_sentence() {
+        for error in [
+            HttpError::BareLineFeed,
+            HttpError::MalformedRequestLine,
+            HttpError::MalformedTarget,
+            HttpError::MalformedField,
+            HttpError::RepeatedField,
+            HttpError::MissingHost,
+            HttpError::MalformedHost,
+            HttpError::MalformedContentLength,
+            HttpError::AmbiguousBody,
+            HttpError::BodyOnUpgrade,
+            HttpError::MalformedEscape,
+            HttpError::BadParameter,
+            HttpError::MalformedBody,
+            HttpError::MalformedVersion,
+            HttpError::MalformedKey,
+            HttpError::MalformedSubprotocols,
+            HttpError::MalformedExtensions,
+            HttpError::BadCredential,
+            HttpError::OriginNotAllowed,
+            HttpError::HostNotAllowed,
+            HttpError::NotEntitled,
+            HttpError::NotFound,
+            HttpError::MethodNotAllowed { allow: "GET" },
+            HttpError::RequestTimeout,
+            HttpError::ChunkedBody,
+            HttpError::BodyTooLarge,
+            HttpError::TargetTooLong,
+            HttpError::UnsupportedMediaType,
+            HttpError::UnknownExpectation,
+            HttpError::NotAnUpgrade,
+            HttpError::UnsupportedVersion,
+            HttpError::TooManyAttempts,
+            HttpError::TooManyConnections,
+            HttpError::TooManyRequests,
+            HttpError::HeadTooLarge,
+            HttpError::TooManyFields,
+            HttpError::UnknownTransferCoding,
+            HttpError::Unavailable,
+            HttpError::UnsupportedHttpVersion,
+        ] {
+            assert!((400..=505).contains(&error.status()), "{error}");
+            assert_is_sentence(error);
+        }
+    }
+
+    #[test]
+    fn every_other_error_has_a_sentence() {
+        for error in [
+            OpeningError::NotHttp,
+            OpeningError::HeadTooLong,
+            OpeningError::NotAnUpgrade,
+            OpeningError::WrongAcceptKey,
+            OpeningError::UnofferedSubprotocol,
+            OpeningError::UnofferedExtension,
+        ] {
+            assert_is_sentence(error);
+        }
+        for error in [
+            SocketUrlError::NoScheme,
+            SocketUrlError::UnknownScheme,
+            SocketUrlError::Fragment,
+            SocketUrlError::UserInformation,
+            SocketUrlError::MalformedAuthority,
+            SocketUrlError::MalformedTarget,
+        ] {
+            assert_is_sentence(error);
+        }
+        for error in [NetworkError::Malformed, NetworkError::BitsBehindPrefix] {
+            assert_is_sentence(error);
+        }
+        for error in [
+            OriginEntryError::Malformed,
+            OriginEntryError::MisplacedWildcard,
+        ] {
+            assert_is_sentence(error);
+        }
+    }
+
+    /// Errors are told as parts of sentences: something is said, no full stop ends it.
+    fn assert_is_sentence(error: impl std::error::Error) {
+        let text = error.to_string();
+        assert!(
+            text.len() > 10 && !text.ends_with('.') && text.is_ascii(),
+            "{text}"
+        );
+    }
 
     #[test]
     fn ht_05_only_a_wrong_path_or_method_leaves_the_connection_open() {

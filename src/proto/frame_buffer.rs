@@ -446,6 +446,14 @@ mod tests {
     }
 
     #[test]
+    fn debug_output_shows_lengths_only() {
+        let (buffer, frames) = one_turn();
+        let text = format!("{buffer:?} {frames:?} {:?}", frames.part(0..0));
+        assert!(text.contains("EncodedFrame { len: 0 }"), "{text}");
+        assert!(!text.contains('['), "{text}");
+    }
+
+    #[test]
     fn an_encoded_frame_is_two_words() {
         assert_eq!(size_of::<EncodedFrame>(), 16);
     }
