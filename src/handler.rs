@@ -153,6 +153,8 @@ pub struct Arrival {
     pub client: ClientAddress,
     /// The time on the clock of the server, which nobody sets.
     pub moment: Moment,
+    /// Whether so much waits for the peers of all loops that it had better not become more.
+    pub is_overloaded: bool,
     /// The time on the wall, which is what tokens are dated by: whole seconds since the beginning of 1970.
     pub unix_seconds: u64,
 }
@@ -166,6 +168,7 @@ impl Arrival {
             remote,
             client: remote.ip().into(),
             moment: Moment::START,
+            is_overloaded: false,
             unix_seconds,
         }
     }

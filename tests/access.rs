@@ -11,7 +11,7 @@ use peer::response::Response;
 use peer::{DEADLINE, Peer, http, upgrade_request};
 use serde_json::json;
 use server_process::ServerProcess;
-use token::{KEY, mint_with, now, token_for};
+use token::{KEY, hub_path, mint_with, now, token_for};
 
 /// The answer to the request for a WebSocket at `path`, with more fields.
 fn knock(addr: SocketAddr, path: &str, fields: &str) -> Response {
@@ -180,4 +180,44 @@ fn lt_07_clients_behind_a_trusted_proxy_count_each_for_itself() {
     while knock(addr, "/echo", &ann).status != 101 {
         assert!(Instant::now() < deadline, "the place is not given back");
     }
+}
+
+#[test]
+fn ht_08_services_are_turned_away_before_anybody_is_given_up_on() {
+    let flags = [
+        "--max-outbox",
+        "8MiB",
+        "--buffer-budget",
+        "8MiB",
+        "--write-timeout",
+        "60s",
+    ];
+    let server = guarded(&flags);
+    let addr = server.addr();
+    let mut slow = Peer::connect(addr, &hub_path(addr, "chat", "ann"));
+    let target = "/api/hubs/chat/users/ann/:send";
+    let token = token_for(addr, target, &json!({}));
+    let body = vec![b'x'; 256 << 10];
+    let head = format!(
+        "POST {target} HTTP/1.1\r\nHost: {addr}\r\n{}Content-Type: text/plain\r\nContent-Length: {}\r\n\r\n",
+        bearer(&token),
+        body.len()
+    );
+    let request = [head.as_bytes(), &body].concat();
+    let mut service = Peer::open(addr);
+    // The kernel takes some megabytes before anything waits with us.
+    let sent = (0..100).take_while(|_| {
+        service.send_raw(&request);
+        let response = service.next_response();
+        assert!(matches!(response.status, 202 | 503), "{response:?}");
+        response.status == 202
+    });
+    let sent_count = sent.count();
+    assert!((24..100).contains(&sent_count), "{sent_count} were taken");
+    // What was taken arrives, on a connection that was not given up; and then there is room again.
+    for _ in 0..sent_count {
+        slow.next_message();
+    }
+    service.send_raw(&request);
+    assert_eq!(service.next_response().status, 202);
 }

@@ -148,6 +148,7 @@ fn open(endpoints: &mut Endpoints) -> Peer {
         remote,
         client: remote.ip().into(),
         moment: Moment::START,
+        is_overloaded: false,
         unix_seconds: 0,
     };
     let (mut frames, mut wishes) = (FrameBuffer::default(), Vec::new());

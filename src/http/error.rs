@@ -88,6 +88,8 @@ pub enum HttpError {
     UnknownTransferCoding,
     /// The request came when no more are taken: all places are taken, or the server is stopping (RFC 9110 15.6.4).
     Unavailable,
+    /// The request would have something delivered while too much waits to be delivered already (RFC 9110 15.6.4).
+    Overloaded,
     /// The request is of another major version than HTTP/1 (RFC 9110 15.6.6).
     UnsupportedHttpVersion,
 }
@@ -128,7 +130,7 @@ impl HttpError {
             Self::TooManyAttempts | Self::TooManyConnections | Self::TooManyRequests => 429,
             Self::HeadTooLarge | Self::TooManyFields => 431,
             Self::UnknownTransferCoding => 501,
-            Self::Unavailable => 503,
+            Self::Unavailable | Self::Overloaded => 503,
             Self::UnsupportedHttpVersion => 505,
         }
     }
@@ -147,6 +149,7 @@ impl HttpError {
                 | Self::MalformedBody
                 | Self::UnsupportedMediaType
                 | Self::TooManyRequests
+                | Self::Overloaded
         )
     }
 }
@@ -192,6 +195,7 @@ impl fmt::Display for HttpError {
             Self::TooManyFields => "the request has too many header fields",
             Self::UnknownTransferCoding => "the transfer coding is not known",
             Self::Unavailable => "no more connections are taken now; try again later",
+            Self::Overloaded => "too much waits to be delivered; try again later",
             Self::UnsupportedHttpVersion => "only HTTP/1.1 is spoken here",
         })
     }

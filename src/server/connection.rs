@@ -11,6 +11,7 @@ use mio::net::TcpStream;
 use super::accounts::Metered;
 use super::activity::Activity;
 use super::application::Application;
+use super::load::Loads;
 use super::places::Places;
 use super::recovery::Recovery;
 use super::remote::Remote;
@@ -77,6 +78,8 @@ pub(super) struct Now {
     pub(super) counters: Arc<Counters>,
     /// Whether the server is going away; the first loop to know sets it for all.
     pub(super) is_draining: Arc<AtomicBool>,
+    /// How much all peers of the server keep busy.
+    pub(super) loads: Loads,
     /// How many connections each client has; `None` if that is not limited.
     pub(super) places: Option<Places>,
     /// What all recoverable connections of the process may leave unacknowledged.

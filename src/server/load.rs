@@ -9,6 +9,7 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use super::connection::Now;
 use super::event_loop::EventLoop;
 use super::mailbox::Letter;
 use super::socket::Socket;
@@ -54,6 +55,14 @@ impl Loads {
     pub(super) fn total(&self) -> usize {
         let bytes = |load: &LoopLoad| load.bytes.load(Ordering::Relaxed);
         self.0.iter().map(bytes).sum()
+    }
+}
+
+impl Now {
+    /// Whether three quarters of the budget for all peers are in use: services are turned away then, before anybody has to
+    /// be given up on (HT-08).
+    pub(super) fn is_overloaded(&self) -> bool {
+        self.loads.total() > self.config.buffer_budget_bytes / 4 * 3
     }
 }
 

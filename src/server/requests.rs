@@ -124,6 +124,7 @@ fn arrival_of(request: &Request<'_>, remote: SocketAddr, now: &Now) -> Arrival {
         remote,
         client: now.config.trusted_proxies.client_of(remote.ip(), request),
         moment: now.moment,
+        is_overloaded: now.is_overloaded(),
         unix_seconds: unix_seconds(),
     }
 }

@@ -33,6 +33,7 @@ impl Shared {
             config: Arc::clone(&self.config),
             counters: Arc::clone(&self.metrics.loops()[usize::from(index)]),
             is_draining: Arc::clone(&self.is_draining),
+            loads: self.loads.clone(),
             places: self.places.clone(),
             replay_budget: self.replay_budget.clone(),
         }

@@ -112,6 +112,9 @@ fn try_answer(
     let call = Call::judge(gate, request, arrival, &borrowed(&segments))?;
     // Not before: strangers must not use it up.
     rate.charge(arrival.moment)?;
+    if arrival.is_overloaded && matches!(call.operation, Operation::Send(_)) {
+        return Err(HttpError::Overloaded.into());
+    }
     call.carry_out(hubs, request, out)
 }
 
