@@ -4,7 +4,7 @@ use std::convert::Infallible;
 use std::io;
 
 use fastwebsockets::upgrade::{UpgradeFut, upgrade};
-use fastwebsockets::{OpCode, WebSocketError};
+use fastwebsockets::{Frame, OpCode, WebSocketError};
 use http_body_util::Empty;
 use hyper::body::{Bytes, Incoming};
 use hyper::server::conn::http1;
@@ -58,7 +58,11 @@ async fn echo(future: UpgradeFut) -> Result<(), WebSocketError> {
         let frame = socket.read_frame().await?;
         match frame.opcode {
             OpCode::Close => return Ok(()),
-            OpCode::Text | OpCode::Binary => socket.write_frame(frame).await?,
+            OpCode::Text | OpCode::Binary => {
+                // As it came it still has its mask.
+                let answer = Frame::new(true, frame.opcode, None, frame.payload);
+                socket.write_frame(answer).await?;
+            }
             _ => {}
         }
     }
