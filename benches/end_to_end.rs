@@ -59,7 +59,7 @@ fn main() -> io::Result<()> {
     if let Some(work) = options.serve_raw {
         return raw::serve(work);
     }
-    let field = Field::prepare(options.peers);
+    let field = Field::prepare(options.peers, options.with.clone());
     let rows = rows::rows().into_iter();
     let measured: Vec<_> = rows
         .filter(|row| options.wants(&row.name))

@@ -218,6 +218,19 @@ fn cl_08_the_end_of_a_stream_without_close_releases_everything_at_every_state() 
 }
 
 #[test]
+fn cl_08_the_end_of_a_stream_is_seen_that_comes_with_the_last_bytes() {
+    let server = ServerProcess::start(&["--threads", "1"]);
+    let text = masked_frame(opcode::FIN | opcode::TEXT, b"the last words");
+    // Often enough that bytes and end are one event for some of them, whatever the server does in between.
+    for _ in 0..200 {
+        let mut peer = Peer::connect(server.addr(), "/relay/one");
+        peer.send_raw(&text);
+        peer.finish();
+        peer.expect_eof();
+    }
+}
+
+#[test]
 fn cl_08_a_reset_releases_everything() {
     let server = ServerProcess::start(&[]);
     let idle_count = server.descriptor_count();

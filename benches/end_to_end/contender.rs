@@ -34,11 +34,13 @@ pub(crate) struct Field {
     bun: Option<PathBuf>,
     has_rust_peers: bool,
     is_pinned: bool,
+    /// More flags of switchboard.
+    flags: Vec<String>,
 }
 
 impl Field {
     /// Looks for bun, builds the peers if they are wanted, and pins this process to its processor.
-    pub(crate) fn prepare(wants_peers: bool) -> Self {
+    pub(crate) fn prepare(wants_peers: bool, flags: Vec<String>) -> Self {
         let bun = wants_peers.then(bun).flatten();
         if wants_peers && bun.is_none() {
             eprintln!(
@@ -55,6 +57,7 @@ impl Field {
             bun,
             has_rust_peers: wants_peers && build_rust_peers(),
             is_pinned,
+            flags,
         }
     }
 
@@ -80,6 +83,7 @@ impl Field {
                 // A run must not meet pings, which are no messages.
                 let mut command = switchboard(&["serve", "--listen", "127.0.0.1:0"]);
                 command.args(["--threads", &loop_count, "--ping-interval", "1h"]);
+                command.args(&self.flags);
                 command
             }
             Contender::Bun => {

@@ -29,6 +29,10 @@ pub(crate) struct Options {
     #[arg(long, value_name = "MS", default_value_t = 600)]
     milliseconds: u64,
 
+    /// A flag more for switchboard, repeatable: --with=--read-budget=64KiB
+    #[arg(long, value_name = "FLAG")]
+    pub(crate) with: Vec<String>,
+
     /// Where to draw the ratios
     #[arg(long, value_name = "FILE")]
     pub(crate) chart: Option<String>,

@@ -39,7 +39,7 @@ impl RawWork {
 }
 
 /// As much as switchboard reads at once.
-const READ_BUFFER_BYTES: usize = 64 << 10;
+const READ_BUFFER_BYTES: usize = 128 << 10;
 
 const LISTENER: Token = Token(usize::MAX);
 

@@ -159,7 +159,7 @@ mod tests {
         );
         assert_eq!(
             (config.accept_budget, config.read_budget_bytes),
-            (64, 64 * 1024)
+            (64, 128 * 1024)
         );
         assert!((1..=8).contains(&config.loop_count));
         let [.., (_, timeouts), _] = config.settings();

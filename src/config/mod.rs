@@ -121,7 +121,8 @@ pub struct Config {
     pub groups_per_connection_max: usize,
     /// Bytes of a group's name. Default: 128. Range: 1 to [`Config::GROUP_NAME_BYTES_MAX`].
     pub group_name_bytes_max: usize,
-    /// Bytes read from one connection per turn of the loop. Default: 64 KiB, one read buffer (LT-09).
+    /// Bytes read from one connection per turn of the loop; a frame that would be cut there is read to its end, if that
+    /// is not as much again. Default: 128 KiB (LT-09).
     pub read_budget_bytes: usize,
     /// Bytes written to one connection per turn of the loop. Default: 256 KiB (LT-09).
     pub write_budget_bytes: usize,
@@ -198,7 +199,7 @@ impl Default for Config {
             drain_timeout: Duration::from_secs(10),
             groups_per_connection_max: 128,
             group_name_bytes_max: 128,
-            read_budget_bytes: 64 << 10,
+            read_budget_bytes: 128 << 10,
             write_budget_bytes: 256 << 10,
             accept_budget: 64,
             letter_budget: 1024,

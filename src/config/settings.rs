@@ -279,7 +279,7 @@ mod tests {
             "size limit of messages 1 MiB, limit of fragments 131072",
             "rate of control frames 100, rate of messages off, rate of bytes off",
             "settings for timeouts: handshake timeout 10s, ",
-            "read budget 64 KiB",
+            "read budget 128 KiB",
         ]) {
             assert!(line.contains(says) && !line.contains('\n'), "{line}");
         }

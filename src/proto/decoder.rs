@@ -98,6 +98,17 @@ impl FrameDecoder {
         !matches!(self.state, State::Header { kept_len: 0, .. })
     }
 
+    /// Bytes that are missing of the frame under way, 0 between two frames; `None` inside a header.
+    pub fn missing_len(&self) -> Option<u64> {
+        match &self.state {
+            State::Header { kept_len, .. } => (*kept_len == 0).then_some(0),
+            State::Payload {
+                header,
+                received_len,
+            } => header.payload_len.checked_sub(*received_len),
+        }
+    }
+
     /// Takes a header from the front of `input`, which may continue one that was cut; `None` when
     /// `input` is used up first. Afterwards no byte of a header is kept.
     #[inline(always)]

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::assembly::{Assembly, judge_first};
-use super::{CloseFrame, FrameDecoder, FramePart, OpCode, ProtocolError, Role};
+use super::{CloseFrame, FrameDecoder, FrameHeader, FramePart, OpCode, ProtocolError, Role};
 
 /// Bytes in, the next whole message or control frame out.
 ///
@@ -76,6 +76,39 @@ impl MessageReader {
             let is_lent = matches!(begun.lent, Some(Lent::Message));
             begun.decoder.is_mid_frame() || (begun.assembly.is_some() && !is_lent)
         })
+    }
+
+    /// How many bytes must follow `input`, which comes next, so that its last frame is whole; 0 if
+    /// that is not known, or not worth knowing.
+    ///
+    /// Whoever reads from a socket can complete a large message that way and have it borrowed.
+    pub fn missing_len(&self, input: &[u8]) -> usize {
+        /// A shorter frame is put together faster than the rest of it is read.
+        const WORTHWHILE_LEN: u64 = 4096;
+        let begun_len = match &self.begun {
+            Some(begun) => begun.decoder.missing_len(),
+            None => Some(0),
+        };
+        let Some(mut rest) = begun_len.and_then(|len| input.get(usize::try_from(len).ok()?..))
+        else {
+            return 0;
+        };
+        while let Ok(Some((header, header_len))) = FrameHeader::parse(rest, self.role) {
+            if header.payload_len < WORTHWHILE_LEN {
+                break;
+            }
+            let Ok(payload_len) = usize::try_from(header.payload_len) else {
+                break;
+            };
+            let Some((_, payload)) = rest.split_at_checked(header_len) else {
+                break;
+            };
+            let Some((_, next)) = payload.split_at_checked(payload_len) else {
+                return payload_len.saturating_sub(payload.len());
+            };
+            rest = next;
+        }
+        0
     }
 
     /// Bytes of heap memory that the reader holds; 0 when it is idle.
@@ -423,6 +456,46 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn what_a_large_frame_lacks_is_known_wherever_the_input_is_cut() {
+        let mut stream = Vec::new();
+        for len in [5000, 70_000, 4096] {
+            encode_masked_frame(&mut stream, OpCode::Binary, &[&vec![7; len]], [1, 2, 3, 4]);
+        }
+        // Where each frame begins and how long its header is.
+        let frames = [(0, 8), (5008, 14), (75_022, 8), (stream.len(), 0)];
+        for cut in [9, 5007, 5008, 5017, 5022, 60_000, 75_021, 75_022, 75_030] {
+            for begun_len in [0, 8, 20, 5007, 5008, 5022, 6000] {
+                let begun_len = begun_len.min(cut);
+                let mut reader = MessageReader::new(Role::Server);
+                let mut begun = stream[..begun_len].to_vec();
+                let mut input = &mut begun[..];
+                while reader.next(&mut input, &LIMITS).unwrap().is_some() {}
+                let missing = reader.missing_len(&stream[begun_len..cut]);
+                let index = frames.iter().rposition(|&(start, _)| start <= cut).unwrap();
+                let (start, header_len) = frames[index];
+                // A frame of which the reader has a part is not borrowed any more, and without its header it tells nothing.
+                let is_telling = begun_len <= start && cut - start >= header_len;
+                let expected = if is_telling {
+                    frames[index + 1].0 - cut
+                } else {
+                    0
+                };
+                assert_eq!(missing, expected, "cut at {cut}, {begun_len} read before");
+            }
+        }
+    }
+
+    #[test]
+    fn what_a_small_frame_lacks_is_not_worth_knowing() {
+        let mut stream = Vec::new();
+        encode_masked_frame(&mut stream, OpCode::Binary, &[&[7; 4095]], [1, 2, 3, 4]);
+        let reader = MessageReader::new(Role::Server);
+        assert_eq!(reader.missing_len(&stream[..4000]), 0);
+        assert_eq!(reader.missing_len(&[]), 0);
+        assert_eq!(reader.missing_len(&[0xff; 20]), 0, "not a frame");
     }
 
     type Events = (Vec<Event>, Option<ProtocolError>);

@@ -14,7 +14,7 @@ use signal_hook_mio::v1_0::Signals;
 use slotmap::{DefaultKey, SlotMap};
 
 use super::application::Application;
-use super::connection::{Connection, Now, Progress};
+use super::connection::{Connection, Now, Progress, ReadExtent};
 use super::listener::Listener;
 use super::load::Load;
 use super::mailbox::{Letter, PostOffice};
@@ -33,8 +33,9 @@ use crate::registry::Registry;
 
 /// Events taken from the system at once.
 const EVENT_COUNT_MAX: usize = 1024;
-/// Bytes read from a socket at once; every connection of the loop is read into the same buffer.
-const READ_BUFFER_BYTES: usize = 64 << 10;
+/// Every connection of the loop is read into the same buffer. It has room for two budgets, so that a frame that the first
+/// one cuts can be completed.
+const READ_BUFFER_BYTES: usize = 256 << 10;
 /// When the frames of a turn are this many bytes, they go out before more is read: they are still in the cache.
 const TURN_BYTES_MAX: usize = 64 << 10;
 /// How long a loop sleeps at most while it does not read because another loop has to catch up.
@@ -221,7 +222,12 @@ impl<H: Handler, S: Socket> EventLoop<H, S> {
                     self.touch(id);
                 }
                 if event.is_readable {
-                    self.read(id);
+                    let extent = if event.has_ended {
+                        ReadExtent::UntilBlocked
+                    } else {
+                        ReadExtent::UntilDrained
+                    };
+                    self.read(id, extent);
                 }
             }
         }
@@ -231,18 +237,19 @@ impl<H: Handler, S: Socket> EventLoop<H, S> {
     fn resume(&mut self, id: SessionId) {
         if let Some(connection) = self.connections.get_mut(key_of(id)) {
             connection.is_unfinished = false;
-            self.read(id);
+            self.read(id, ReadExtent::UntilBlocked);
         }
     }
 
-    pub(super) fn read(&mut self, id: SessionId) {
+    pub(super) fn read(&mut self, id: SessionId, extent: ReadExtent) {
         let Some(connection) = self.connections.get_mut(key_of(id)) else {
             return;
         };
         if self.is_congested {
             return self.unfinished.add(id, &mut connection.is_unfinished);
         }
-        let progress = connection.read(id, &mut self.read_buffer, &mut self.application, &self.now);
+        let buffer = &mut self.read_buffer;
+        let progress = connection.read(id, extent, buffer, &mut self.application, &self.now);
         self.dirty.add(id, &mut connection.is_dirty);
         match progress {
             Progress::Done => {}

@@ -4,6 +4,7 @@
 use std::io;
 use std::sync::atomic::Ordering;
 
+use super::connection::ReadExtent;
 use super::drain::{Drain, Farewells};
 use super::event_loop::EventLoop;
 use super::mailbox::Letter;
@@ -95,7 +96,7 @@ impl<H: Handler, S: Socket> EventLoop<H, S> {
     /// Ends a connection that waits for a request or for a new socket; a request that has begun gets its answer.
     pub(super) fn end_if_idle(&mut self, id: SessionId) {
         // What has come before the end shows whether a request is under way.
-        self.read(id);
+        self.read(id, ReadExtent::UntilBlocked);
         if let Some(connection) = self.connections.get_mut(key_of(id)) {
             connection.take_no_more_requests(&self.now);
             self.dirty.add(id, &mut connection.is_dirty);
@@ -111,7 +112,7 @@ impl<H: Handler, S: Socket> EventLoop<H, S> {
         due.extend(std::iter::from_fn(|| farewells.take_due(self.now.moment)));
         for id in due {
             // What has come before the end still counts.
-            self.read(id);
+            self.read(id, ReadExtent::UntilBlocked);
             let reason = "server is shutting down".into();
             let what = What::Close(CloseCode::GOING_AWAY, reason);
             self.application.wishes.push(Wish { session: id, what });

@@ -22,15 +22,19 @@ pub(super) fn listener(index: usize) -> Token {
 pub(super) struct Readiness {
     pub(super) token: Token,
     pub(super) is_readable: bool,
+    /// Whether the end of the stream, or an error, lies behind what there is to read.
+    pub(super) has_ended: bool,
     pub(super) is_writable: bool,
 }
 
 impl From<&Event> for Readiness {
     fn from(event: &Event) -> Self {
+        let has_ended = event.is_read_closed() || event.is_error();
         Self {
             token: event.token(),
             // Whatever has happened to a socket, the next read tells.
-            is_readable: event.is_readable() || event.is_read_closed() || event.is_error(),
+            is_readable: event.is_readable() || has_ended,
+            has_ended,
             is_writable: event.is_writable(),
         }
     }

@@ -131,6 +131,15 @@ impl Session {
         self.life.take_closed()
     }
 
+    /// How many bytes must follow `input` so that its last frame is whole; 0 if nothing is known to be missing.
+    #[must_use]
+    pub fn missing_len(&self, input: &[u8]) -> usize {
+        match &self.reader {
+            Reader::WebSocket(reader) => reader.missing_len(input),
+            Reader::Http(_) => 0,
+        }
+    }
+
     /// Answers the request of the last [`Event::Request`] or [`Session::expectation`], now or after [`Session::wait`].
     pub fn respond(
         &mut self,
