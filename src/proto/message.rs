@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::assembly::{Assembly, judge_first};
+use super::utf8::to_text;
 use super::{CloseFrame, FrameDecoder, FrameHeader, FramePart, OpCode, ProtocolError, Role};
 
 /// Bytes in, the next whole message or control frame out.
@@ -361,7 +362,7 @@ fn parse_whole<'a>(
     }
     judge_first(&header, limits)?;
     let message = if header.opcode == OpCode::Text {
-        Message::Text(str::from_utf8(payload).map_err(|_| ProtocolError::InvalidUtf8)?)
+        Message::Text(to_text(payload).ok_or(ProtocolError::InvalidUtf8)?)
     } else {
         Message::Binary(payload)
     };
