@@ -235,7 +235,6 @@ impl<P, S: Socket> Connection<P, S> {
                     if intake.message_count > message_allowance {
                         break;
                     }
-                    now.counters.messages_in.add(1);
                     if let Some(peer) = &mut self.peer {
                         let (handler, mut out) = application.for_session(id);
                         handler.on_message(peer, message, &mut out);
@@ -260,6 +259,8 @@ impl<P, S: Socket> Connection<P, S> {
                 Event::Closed => self.on_closed(id, application, now),
             }
         }
+        let message_count = intake.message_count.min(message_allowance);
+        now.counters.messages_in.add(u64::from(message_count));
         if self.charge(intake, now).is_err() {
             self.tell_end(id, application, now);
         }
