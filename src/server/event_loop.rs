@@ -14,11 +14,12 @@ use signal_hook_mio::v1_0::Signals;
 use slotmap::{DefaultKey, SlotMap};
 
 use super::application::Application;
-use super::connection::{Connection, Now, Progress, ReadExtent};
+use super::connection::{Connection, Now, Progress};
 use super::listener::Listener;
 use super::load::Load;
 use super::mailbox::{Letter, PostOffice};
 use super::marked_list::MarkedList;
+use super::reading::ReadExtent;
 use super::receipts::Receipts;
 use super::shared::Shared;
 use super::shutdown::{Ended, Stop};

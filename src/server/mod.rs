@@ -20,6 +20,7 @@ mod load;
 mod mailbox;
 mod marked_list;
 mod places;
+mod reading;
 mod receipts;
 mod recovery;
 mod refusals;

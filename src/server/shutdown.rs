@@ -4,10 +4,10 @@
 use std::io;
 use std::sync::atomic::Ordering;
 
-use super::connection::ReadExtent;
 use super::drain::{Drain, Farewells};
 use super::event_loop::EventLoop;
 use super::mailbox::Letter;
+use super::reading::ReadExtent;
 use super::socket::Socket;
 use super::tokens::{id_of, key_of};
 use crate::clock::Moment;

@@ -1,0 +1,170 @@
+//! What a connection does with what its socket has: bytes to the session, and what that makes of them to the application.
+
+use std::io;
+
+use super::application::Application;
+use super::connection::{Connection, Now, Progress};
+use super::requests::answer_to;
+use super::socket::Socket;
+use crate::delivery::SessionId;
+use crate::handler::{Answer, Handler, Recover};
+use crate::session::{Event, Intake};
+
+/// How far a socket is to be read, apart from the budget.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum ReadExtent {
+    /// Until a read brings less than it could: the socket was empty then, and whatever comes later is another event. This
+    /// saves a system call for each event. It is right for bytes only: the end of a stream that was there before the
+    /// last read brings no event any more.
+    UntilDrained,
+    /// Until the socket says that it has nothing, whatever events there were.
+    UntilBlocked,
+}
+
+impl<P, S: Socket> Connection<P, S> {
+    /// Reads as far as `extent` says or until the budget is used up, and hands every event to the application.
+    pub(super) fn read<H: Handler<Peer = P>>(
+        &mut self,
+        id: SessionId,
+        extent: ReadExtent,
+        buffer: &mut [u8],
+        application: &mut Application<H>,
+        now: &Now,
+    ) -> Progress {
+        let soft_bytes_max = self.soft_bytes_max(now);
+        if self.is_held_back(now) || !self.session.wants_input(&self.outbox, soft_bytes_max) {
+            return Progress::Done;
+        }
+        let mut held = self.session.take_held();
+        if !held.is_empty()
+            && let Some(recover) = self.on_bytes(id, &mut held, application, now)
+        {
+            return Progress::Recovers(recover);
+        }
+        let mut budget = now.config.read_budget_bytes;
+        while self.session.wants_input(&self.outbox, soft_bytes_max) {
+            let Some(socket) = &mut self.socket else {
+                break;
+            };
+            let room = (buffer.len() / 2).min(budget);
+            match socket.read(&mut buffer[..room]) {
+                Ok(0) => {
+                    self.session.on_eof(&self.outbox, now.moment, &now.config);
+                    self.tell_end(id, application, now);
+                    break;
+                }
+                Ok(mut count) => {
+                    if count == room {
+                        count += self.read_rest_of_frame(buffer, count);
+                    }
+                    now.counters.bytes_in.add(count as u64);
+                    let recover = self.on_bytes(id, &mut buffer[..count], application, now);
+                    if let Some(recover) = recover {
+                        return Progress::Recovers(recover);
+                    }
+                    if self.is_held_back(now) {
+                        break;
+                    }
+                    if count < room && extent == ReadExtent::UntilDrained {
+                        break;
+                    }
+                    budget = budget.saturating_sub(count);
+                    if budget == 0 {
+                        return Progress::Unfinished;
+                    }
+                    continue;
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) => {
+                    log::debug!("{id}: read: {error}");
+                    self.session.on_broken();
+                }
+            }
+            self.tell_end(id, application, now);
+        }
+        Progress::Done
+    }
+
+    /// Reads what a frame lacks that is cut by the end of the bytes read so far, if it fits into the buffer: a message
+    /// that is whole there is not copied. Returns how many bytes that were; whatever else the socket has to say, it will
+    /// say again.
+    fn read_rest_of_frame(&mut self, buffer: &mut [u8], read_len: usize) -> usize {
+        let (bytes, rest) = buffer.split_at_mut(read_len);
+        let missing_len = self.session.missing_len(bytes);
+        match (&mut self.socket, rest.get_mut(..missing_len)) {
+            (Some(socket), Some(rest @ [_, ..])) => socket.read(rest).unwrap_or_default(),
+            _ => 0,
+        }
+    }
+
+    /// Tells the application if the WebSocket has ended.
+    pub(super) fn tell_end<H: Handler<Peer = P>>(
+        &mut self,
+        id: SessionId,
+        application: &mut Application<H>,
+        now: &Now,
+    ) {
+        if self.session.take_closed() {
+            self.on_closed(id, application, now);
+        }
+    }
+
+    /// Has the session make sense of `input`, and the application of what the session found.
+    ///
+    /// Returns the request to go on with another session, with the input behind it, if that was found.
+    pub(super) fn on_bytes<H: Handler<Peer = P>>(
+        &mut self,
+        id: SessionId,
+        mut input: &mut [u8],
+        application: &mut Application<H>,
+        now: &Now,
+    ) -> Option<Box<(Recover, Vec<u8>)>> {
+        let message_allowance = self.message_allowance(now);
+        let mut intake = Intake {
+            byte_count: input.len(),
+            ..Intake::default()
+        };
+        while let Some(event) =
+            self.session
+                .next_event(&mut input, now.moment, &now.config, &mut self.outbox)
+        {
+            match event {
+                Event::Message(message) => {
+                    intake.message_count += 1;
+                    if intake.message_count > message_allowance {
+                        break;
+                    }
+                    if let Some(peer) = &mut self.peer {
+                        let (handler, mut out) = application.for_session(id);
+                        handler.on_message(peer, message, &mut out);
+                        if out.is_closing() {
+                            self.session.stop_listening();
+                        }
+                    }
+                }
+                Event::Control => intake.control_frame_count += 1,
+                Event::Handled => {}
+                Event::Request(request) => {
+                    let remote = self.remote.address();
+                    let (answer, place) = answer_to(&request, remote, id, application, now);
+                    if place.is_some() {
+                        self.hold(place);
+                    }
+                    if let Answer::Recover(recover) = answer {
+                        return Some(Box::new((recover, input.to_vec())));
+                    }
+                    self.answer(id, answer, application, now);
+                }
+                Event::Closed => self.on_closed(id, application, now),
+            }
+        }
+        let message_count = intake.message_count.min(message_allowance);
+        now.counters.messages_in.add(u64::from(message_count));
+        if self.charge(intake, now).is_err() {
+            self.tell_end(id, application, now);
+        }
+        self.meet_expectation(application, now);
+        None
+    }
+}
