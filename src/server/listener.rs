@@ -18,6 +18,10 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// How often the log says that peers cannot be taken in, however many they are.
 const LOG_PERIOD: Duration = Duration::from_secs(10);
 
+/// How many connections the system may have ready for us, as far as it allows that many itself. Above it drops the
+/// attempts of peers, who repeat them after a second: the 128 that sockets start with are full after a long turn.
+const QUEUE_LEN: i32 = 4096;
+
 /// The listening sockets of the server; one loop has them.
 pub(super) struct Listener<S: Socket = TcpStream> {
     sockets: Vec<S::Listener>,
@@ -49,7 +53,7 @@ impl Listener<TcpStream> {
         let sockets = config
             .listen
             .iter()
-            .map(|&address| TcpListener::bind(address).map_err(|error| (address, error)))
+            .map(|&address| listen(address).map_err(|error| (address, error)))
             .collect::<Result<_, _>>()?;
         Ok(Self::new(sockets, config))
     }
@@ -155,6 +159,14 @@ impl<S: Socket> Listener<S> {
     }
 }
 
+/// A socket that listens on an address, with a queue of [`QUEUE_LEN`].
+fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = TcpListener::bind(address)?;
+    // It listens already; to say so again is how the length of its queue is changed.
+    rustix::net::listen(&socket, QUEUE_LEN)?;
+    Ok(socket)
+}
+
 /// Whether an error of `accept` is about the connection that waited, so that the next one can be taken.
 fn is_of_one_connection(error: &io::Error) -> bool {
     matches!(
@@ -169,4 +181,23 @@ fn is_of_one_connection(error: &io::Error) -> bool {
             | io::ErrorKind::NetworkDown
             | io::ErrorKind::PermissionDenied
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net;
+
+    use super::*;
+
+    #[test]
+    fn a_burst_of_connections_waits_in_the_queue() {
+        let socket = listen(SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
+        let address = socket.local_addr().unwrap();
+        // An attempt that is dropped is repeated after a second.
+        let patience = Duration::from_millis(900);
+        let waiting: Vec<_> = (0..300)
+            .map(|_| net::TcpStream::connect_timeout(&address, patience).expect("a place"))
+            .collect();
+        assert_eq!(waiting.len(), 300);
+    }
 }
