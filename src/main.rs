@@ -11,13 +11,10 @@
 #![cfg_attr(not(test), warn(clippy::unwrap_used, clippy::print_stdout))]
 
 use std::io::{self, Write};
-use std::panic::{self, AssertUnwindSafe};
 use std::process::ExitCode;
 
-use log::{LevelFilter, Log, Metadata, Record};
-use simple_logger::SimpleLogger;
-
 mod commands;
+mod log_queue;
 
 use commands::{CommandLine, Failure};
 
@@ -31,9 +28,11 @@ fn main() -> ExitCode {
         }
         Err(error) => return fail(&Failure::Usage(commands::one_line(&error))),
     };
-    set_logger(command_line.log_level());
+    log_queue::start(command_line.log_level());
     commands::warn_of_unknown_variables();
-    match command_line.run() {
+    let result = command_line.run();
+    log::logger().flush();
+    match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => fail(&failure),
     }
@@ -48,31 +47,4 @@ fn fail(failure: &Failure) -> ExitCode {
     // Not `eprintln`, which panics if standard error is closed: the exit code is still worth having.
     let _ = writeln!(io::stderr(), "switchboard: {text}");
     ExitCode::from(code)
-}
-
-/// Sends the log to standard error, from `level` up.
-fn set_logger(level: LevelFilter) {
-    let logger = SimpleLogger::new().with_level(level).with_utc_timestamps();
-    log::set_max_level(level);
-    log::set_boxed_logger(Box::new(EnduringLogger(logger)))
-        .expect("no logger was set before this one");
-}
-
-/// A logger that outlives standard error (LG-04): `SimpleLogger` panics on a closed pipe, which would take an event
-/// loop and its connections with it.
-struct EnduringLogger(SimpleLogger);
-
-impl Log for EnduringLogger {
-    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        self.0.enabled(metadata)
-    }
-
-    fn log(&self, record: &Record<'_>) {
-        // The line is lost; there is nobody left to tell.
-        let _ = panic::catch_unwind(AssertUnwindSafe(|| self.0.log(record)));
-    }
-
-    fn flush(&self) {
-        self.0.flush();
-    }
 }
