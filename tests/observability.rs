@@ -4,6 +4,8 @@ mod peer;
 mod server_process;
 
 use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader};
+use std::process::Stdio;
 
 use peer::{Peer, http, opcode};
 use server_process::ServerProcess;
@@ -167,4 +169,115 @@ fn ht_10_a_server_that_drains_lives_but_is_not_ready() {
     }
     drop((open, probes));
     assert_eq!(server.wait().code(), Some(0));
+}
+
+#[test]
+fn lg_02_each_ended_websocket_leaves_one_line_with_its_cause_and_counts() {
+    let mut server = ServerProcess::start(&["--threads", "1"]);
+    let mut peer = Peer::connect(server.addr(), "/echo");
+    for _ in 0..3 {
+        peer.send_text("four");
+        peer.expect_text("four");
+    }
+    peer.send_close(4321, "bye");
+    peer.expect_close(4321);
+    peer.expect_eof();
+    drop(peer);
+    let mut faulty = Peer::connect(server.addr(), "/echo");
+    faulty.send_frame(0x83, b"");
+    faulty.expect_close(1002);
+    drop(faulty);
+    http(server.addr(), &get("/nowhere"));
+    server.signal("TERM");
+    server.wait();
+    let log = server.log();
+    let ends: Vec<_> = log
+        .lines()
+        .filter(|line| line.contains(" end id="))
+        .collect();
+    let [first, second] = ends[..] else {
+        panic!("{log}")
+    };
+    for field in [
+        " peer=127.0.0.1:",
+        " seconds=0.",
+        " cause=peer_closed sent=4321 received=4321 bytes_in=",
+        " messages_in=3 messages_out=3 dropped=0",
+    ] {
+        assert!(first.contains(field), "{field}: {first}");
+    }
+    assert!(second.contains(" cause=violation fault=\""), "{second}");
+    assert!(second.contains(" sent=1002 received=none "), "{second}");
+}
+
+#[test]
+fn lg_01_what_peers_say_appears_in_no_log_no_answer_and_no_metric() {
+    let mut server = ServerProcess::start(&[
+        "--log-level",
+        "trace",
+        "--access-key",
+        "0123456789abcdef0123456789abcdef",
+    ]);
+    let fields = [
+        "Authorization: Bearer planted",
+        "Cookie: planted=planted",
+        "Sec-WebSocket-Protocol: planted",
+        "Origin: http://planted\u{1b}[2J",
+        "X-Planted: planted",
+        "Sec-WebSocket-Key: planted",
+        "Host: planted:planted",
+    ];
+    for path in [
+        "/ws?access_token=planted",
+        "/relay/planted",
+        "/api/hubs/planted/:send",
+        "/planted",
+    ] {
+        for field in fields {
+            let request = format!(
+                "GET {path} HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+                 Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n{field}\r\n\r\n"
+            );
+            let (_, response) = http(server.addr(), &request);
+            assert!(response.status >= 400, "{path} {field}");
+            let body = String::from_utf8_lossy(&response.body).to_lowercase();
+            assert!(!body.contains("planted"), "{path} {field}: {body}");
+        }
+    }
+    let (_, response) = http(server.addr(), &get("/metrics"));
+    assert!(!String::from_utf8_lossy(&response.body).contains("planted"));
+    server.signal("TERM");
+    server.wait();
+    let log = server.log();
+    assert!(!log.to_lowercase().contains("planted"), "{log}");
+    assert!(!log.contains('\u{1b}'), "{log}");
+}
+
+#[test]
+fn lg_04_a_log_that_nobody_reads_holds_up_nobody() {
+    let mut child =
+        server_process::switchboard(&["serve", "--listen", "127.0.0.1:0", "--log-level", "debug"])
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+    let mut line = String::new();
+    let mut stdout = BufReader::new(child.stdout.take().unwrap());
+    stdout.read_line(&mut line).unwrap();
+    let addr = line
+        .trim()
+        .strip_prefix("listening on http://")
+        .unwrap()
+        .parse()
+        .unwrap();
+    // Their lines are several times what a pipe holds.
+    for _ in 0..1_500 {
+        assert_eq!(http(addr, &get("/nowhere")).1.status, 404);
+    }
+    // And now nobody can read it any more.
+    drop(child.stderr.take());
+    Peer::connect(addr, "/echo").expect_echo();
+    child.kill().unwrap();
+    child.wait().unwrap();
 }

@@ -7,10 +7,10 @@ use std::io;
 
 use super::connection::Connection;
 use super::socket::Socket;
-use crate::delivery::SessionId;
+use crate::clock::Moment;
 use crate::metrics::{Code, Count, Counters, Dropped, Status};
 use crate::outbox::{Overflow, Pushed};
-use crate::session::{Cause, Ending};
+use crate::session::{Cause, Ending, Intake};
 
 impl<P, S: Socket> Connection<P, S> {
     /// So many messages were to be sent to the peer, and this became of them.
@@ -28,8 +28,14 @@ impl<P, S: Socket> Connection<P, S> {
                 self.queued_count += count;
                 counters.queued.add(messages);
             }
-            Ok(Pushed::Dropped) => counters.dropped.add(Dropped::Newest, messages),
-            Err(Overflow) => counters.dropped.add(Dropped::Overflow, messages),
+            Ok(Pushed::Dropped) => {
+                counters.dropped.add(Dropped::Newest, messages);
+                self.tally_written(0, count);
+            }
+            Err(Overflow) => {
+                counters.dropped.add(Dropped::Overflow, messages);
+                self.tally_written(0, count);
+            }
         }
     }
 
@@ -42,6 +48,7 @@ impl<P, S: Socket> Connection<P, S> {
             counters
                 .dropped
                 .add(Dropped::Displaced, u64::from(displaced));
+            self.tally_written(0, displaced);
         }
     }
 
@@ -57,10 +64,11 @@ impl<P, S: Socket> Connection<P, S> {
         counters.queued.subtract(u64::from(queued));
         counters.delivered.add(u64::from(queued - lost));
         counters.dropped.add(Dropped::Unsent, u64::from(lost));
+        self.tally_written(queued - lost, lost);
     }
 
-    /// The connection is about to be dropped: counts it, and says in the log how it ended.
-    pub(super) fn on_end(&mut self, id: SessionId, counters: &Counters) {
+    /// The connection is about to be dropped.
+    pub(super) fn on_end(&mut self, counters: &Counters) {
         let unsent = u32::try_from(self.outbox.clear()).unwrap_or(u32::MAX);
         self.account_for_queue(unsent, counters);
         let ending = self.session.ending();
@@ -71,20 +79,88 @@ impl<P, S: Socket> Connection<P, S> {
         if self.session.is_websocket() {
             count_closes(&ending, counters);
         }
-        let level = match ending.cause {
-            Cause::Violation(_)
-            | Cause::SlowConsumer
-            | Cause::Backlogged
-            | Cause::Stalled
-            | Cause::Overload
-            | Cause::Refused(_) => log::Level::Info,
-            _ => log::Level::Debug,
-        };
-        log::log!(
-            level,
-            "{id} {}: {ending}, {unsent} messages unsent",
-            self.remote.address()
-        );
+    }
+
+    /// What came from the peer, if that was messages.
+    #[inline]
+    pub(super) fn tally_intake(&mut self, intake: Intake) {
+        if intake.message_count > 0 {
+            let tally = &mut self.activity.get_or_insert_default().tally;
+            tally.messages_in += u64::from(intake.message_count);
+            tally.bytes_in += intake.byte_count as u64;
+        }
+    }
+
+    /// What the peer has sent and was sent.
+    pub(super) fn tally(&self) -> Tally {
+        let mut tally = self
+            .activity
+            .as_ref()
+            .map_or_else(Tally::default, |it| it.tally);
+        tally.messages_out += u64::from(self.since.is_greeted());
+        tally
+    }
+
+    /// For how many tenths of a second it has been there.
+    pub(super) fn open_tenths(&self, now: Moment) -> u32 {
+        self.since.tenths_until(now)
+    }
+
+    fn tally_written(&mut self, messages: u32, lost: u32) {
+        // Nearly everyone is greeted with one message, and many never get another, so that takes a bit.
+        let is_greeting = self.activity.is_none() && (messages, lost) == (1, 0);
+        if is_greeting && self.since.greet() {
+            return;
+        }
+        let tally = &mut self.activity.get_or_insert_default().tally;
+        tally.messages_out += u64::from(messages);
+        tally.dropped += u64::from(lost);
+    }
+}
+
+/// What one peer has sent and was sent; bytes are those of the reads and writes that brought messages.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Tally {
+    pub(super) bytes_in: u64,
+    pub(super) bytes_out: u64,
+    pub(super) messages_in: u64,
+    pub(super) messages_out: u64,
+    pub(super) dropped: u64,
+}
+
+impl Tally {
+    /// Whether there is anything to remember.
+    pub(super) fn is_empty(&self) -> bool {
+        self.messages_in + self.messages_out + self.dropped == 0
+    }
+}
+
+/// When a connection began, in tenths of a second of the server's clock, and in the highest bit whether it was greeted.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Since(u32);
+
+impl Since {
+    const GREETED: u32 = 1 << 31;
+
+    pub(super) fn at(moment: Moment) -> Self {
+        let tenths = u32::try_from(moment.as_millis() / 100).unwrap_or(u32::MAX);
+        Self(tenths & !Self::GREETED)
+    }
+
+    fn tenths_until(self, now: Moment) -> u32 {
+        let began = self.0 & !Self::GREETED;
+        Self::at(now).0.saturating_sub(began)
+    }
+
+    /// Remembers one message that was sent; whether it could, which is once.
+    fn greet(&mut self) -> bool {
+        let is_first = !self.is_greeted();
+        self.0 |= Self::GREETED;
+        is_first
+    }
+
+    fn is_greeted(self) -> bool {
+        self.0 & Self::GREETED != 0
     }
 }
 

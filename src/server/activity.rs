@@ -1,5 +1,6 @@
 //! What is remembered of a connection that does something, and of no other: made when it is first needed.
 
+use super::accounts::Tally;
 use super::connection::{Connection, Now};
 use super::places::Place;
 use super::socket::Socket;
@@ -15,6 +16,8 @@ pub(super) struct Activity {
     held_until: Moment,
     /// What it holds of the connections that its client may have, if those are limited.
     place: Option<Place>,
+    /// What it has sent and was sent, for the log.
+    pub(super) tally: Tally,
 }
 
 impl Default for Activity {
@@ -23,6 +26,7 @@ impl Default for Activity {
             rates: Rates::default(),
             held_until: Moment::NEVER,
             place: None,
+            tally: Tally::default(),
         }
     }
 }
@@ -91,6 +95,7 @@ impl<P, S: Socket> Connection<P, S> {
         let is_forgotten = |activity: &Activity| {
             activity.place.is_none()
                 && activity.held_until == Moment::NEVER
+                && activity.tally.is_empty()
                 && activity.rates.is_forgotten(now.moment, &now.config.rates)
         };
         if self.activity.as_deref().is_some_and(is_forgotten) {

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use mio::net::TcpStream;
 
-use super::accounts::Metered;
+use super::accounts::{Metered, Since};
 use super::activity::Activity;
 use super::application::Application;
 use super::load::Loads;
@@ -52,6 +52,8 @@ pub(super) struct Connection<P, S = TcpStream> {
     pub(super) is_counted: bool,
     /// Messages whose way ends neither in the socket nor in the count of what was dropped yet.
     pub(super) queued_count: u32,
+    /// When it was accepted, or got its latest socket.
+    pub(super) since: Since,
 }
 
 /// Whether a budget cut the work on a connection short, although its socket would have gone on.
@@ -106,6 +108,7 @@ impl<P, S: Socket> Connection<P, S> {
             is_blocked: false,
             is_counted: false,
             queued_count: 0,
+            since: Since::at(now.moment),
         }
     }
 
@@ -197,6 +200,7 @@ impl<P, S: Socket> Connection<P, S> {
             && !self.session.is_closed()
         {
             let budget = now.config.write_budget_bytes;
+            let written_before = now.counters.bytes_out.get();
             let mut socket = Metered::new(socket, &now.counters.bytes_out);
             match self.outbox.write_to(&mut socket, budget, now.moment) {
                 Ok(Flushed::Everything) => self.on_flushed(now),
@@ -206,6 +210,9 @@ impl<P, S: Socket> Connection<P, S> {
                     log::debug!("{id}: write: {error}");
                     self.session.on_broken();
                 }
+            }
+            if let Some(activity) = &mut self.activity {
+                activity.tally.bytes_out += now.counters.bytes_out.get() - written_before;
             }
         }
         self.tell_end(id, application, now);

@@ -15,6 +15,7 @@ use slotmap::{DefaultKey, SlotMap};
 
 use super::application::Application;
 use super::connection::{Connection, Now, Progress};
+use super::ends::EndLog;
 use super::listener::Listener;
 use super::load::Load;
 use super::mailbox::{Letter, PostOffice};
@@ -46,7 +47,7 @@ const CONGESTION_PAUSE: Duration = Duration::from_millis(1);
 pub(super) struct EventLoop<H: Handler, S: Socket = TcpStream> {
     pub(super) index: u8,
     pub(super) poll: Poll,
-    clock: Instant,
+    pub(super) clock: Instant,
     pub(super) now: Now,
     pub(super) connections: SlotMap<DefaultKey, Connection<H::Peer, S>>,
     pub(super) registry: Registry,
@@ -73,6 +74,8 @@ pub(super) struct EventLoop<H: Handler, S: Socket = TcpStream> {
     /// The loop that gets the next connection.
     pub(super) next_loop: usize,
     pub(super) stop: Stop,
+    /// How much was said of those who have ended.
+    pub(super) end_log: EndLog,
     /// The memory of a list of wishes that was done.
     pub(super) spare_wishes: Vec<Wish<H::Note>>,
 }
@@ -110,6 +113,7 @@ impl<H: Handler, S: Socket> EventLoop<H, S> {
             has_unaccepted: false,
             next_loop: 0,
             stop: Stop::Not,
+            end_log: EndLog::default(),
             spare_wishes: Vec::new(),
         }
     }
@@ -142,21 +146,6 @@ impl<H: Handler, S: Socket> EventLoop<H, S> {
             self.turn(&mut events)?;
         }
         self.end()
-    }
-
-    fn turn(&mut self, events: &mut Events) -> io::Result<()> {
-        match self.poll.poll(events, self.wait()) {
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => events.clear(),
-            polled => polled?,
-        }
-        let began = self.clock.elapsed();
-        let moment = Moment::after_start(began);
-        self.now.counters.busy_since.set(moment.as_millis().max(1));
-        self.go_through(moment, events.iter().map(Readiness::from))?;
-        self.now.counters.busy_since.set(0);
-        let turn_time = self.clock.elapsed() - began;
-        self.now.counters.turn_time.observe(turn_time);
-        Ok(())
     }
 
     /// One turn: everything that is ready happens, then everything that was asked for, then everyone is flushed.
@@ -359,7 +348,8 @@ impl<H: Handler, S: Socket> EventLoop<H, S> {
             if connection.is_counted {
                 self.load.set(id, 0);
             }
-            connection.on_end(id, &self.now.counters);
+            connection.on_end(&self.now.counters);
+            self.end_log.write(id, &connection, &self.now);
             self.open_count.fetch_sub(1, Ordering::Relaxed);
             // A descriptor is free, which no event of the listener will say.
             self.has_unaccepted |= self

@@ -13,6 +13,7 @@ mod connection;
 mod descriptors;
 mod dispatch;
 mod drain;
+mod ends;
 mod errand;
 mod event_loop;
 mod listener;
@@ -31,6 +32,7 @@ mod shutdown;
 mod socket;
 mod timers;
 mod tokens;
+mod watchdog;
 
 use std::fmt;
 use std::io;

@@ -161,6 +161,7 @@ impl<P, S: Socket> Connection<P, S> {
         }
         let message_count = intake.message_count.min(message_allowance);
         now.counters.messages_in.add(u64::from(message_count));
+        self.tally_intake(intake);
         if self.charge(intake, now).is_err() {
             self.tell_end(id, application, now);
         }

@@ -151,6 +151,7 @@ impl<H: Handler, S: Socket> EventLoop<H, S> {
         };
         self.settle()?;
         self.free_finished();
+        self.end_log.finish();
         self.now.counters.open.set(self.connections.len() as u64);
         log::info!(
             "loop {} ends: {} connections cut off",

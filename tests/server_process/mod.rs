@@ -17,7 +17,7 @@ pub(crate) const BINARY: &str = env!("CARGO_BIN_EXE_switchboard");
 /// How long the process may take for anything before a test fails.
 const DEADLINE: Duration = Duration::from_secs(20);
 
-/// A running server; it is killed when this is dropped.
+/// A running server; it is stopped when this is dropped, and its counts have to add up then.
 #[derive(Debug)]
 pub(crate) struct ServerProcess {
     child: Child,
@@ -97,10 +97,51 @@ impl ServerProcess {
             Some(_) => {
                 let status = self.child.wait().unwrap();
                 read_log_to_end(&self.log);
+                self.assert_balance();
                 status
             }
             None => panic!("it still runs; the log:\n{}", self.log()),
         }
+    }
+
+    /// Every server that says how its counts add up has lost and doubled nothing (LG-06). Those that were killed, and those
+    /// whose log is switched off, do not say.
+    fn assert_balance(&self) {
+        let log = self.log();
+        let Some(line) = log
+            .lines()
+            .find(|line| line.contains("all loops have ended: "))
+        else {
+            return;
+        };
+        let value = |name: &str| -> u64 {
+            let field = line.split(' ').find_map(|field| field.strip_prefix(name));
+            let value = field.unwrap_or_else(|| panic!("{name} {line}"));
+            value.parse().unwrap_or_else(|_| panic!("{name} {line}"))
+        };
+        assert_eq!(value("open=") + value("queued="), 0, "{line}");
+        assert_eq!(value("accepted="), value("ended="), "{line}");
+        assert_eq!(
+            value("fan_out="),
+            value("delivered=") + value("dropped="),
+            "{line}"
+        );
+    }
+
+    /// Has the process end at once if it runs, and checks what it says then.
+    fn end(&mut self) {
+        if !matches!(self.child.try_wait(), Ok(None)) {
+            return;
+        }
+        // Two different signals: two of one kind can come as one.
+        self.signal("TERM");
+        self.signal("INT");
+        if read_to_end(&self.lines, DEADLINE).is_none() {
+            return;
+        }
+        let _ = self.child.wait();
+        read_log_to_end(&self.log);
+        self.assert_balance();
     }
 
     /// What it has logged so far.
@@ -188,6 +229,9 @@ impl ServerProcess {
 
 impl Drop for ServerProcess {
     fn drop(&mut self) {
+        if !thread::panicking() {
+            self.end();
+        }
         let _ = self.child.kill();
         let _ = self.child.wait();
         if thread::panicking() {
