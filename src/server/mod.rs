@@ -303,3 +303,6 @@ impl From<io::Error> for ServerError {
         Self::System(error)
     }
 }
+
+#[cfg(test)]
+mod tests;

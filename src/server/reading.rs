@@ -8,6 +8,7 @@ use super::requests::answer_to;
 use super::socket::Socket;
 use crate::delivery::SessionId;
 use crate::handler::{Answer, Handler, Recover};
+use crate::http::{HttpError, Response};
 use crate::session::{Event, Intake};
 
 /// How far a socket is to be read, apart from the budget.
@@ -151,9 +152,16 @@ impl<P, S: Socket> Connection<P, S> {
                     if place.is_some() {
                         self.hold(place);
                     }
-                    if let Answer::Recover(recover) = answer {
-                        return Some(Box::new((recover, input.to_vec())));
-                    }
+                    let answer = match answer {
+                        Answer::Recover(recover) if self.outbox.is_empty() => {
+                            return Some(Box::new((recover, input.to_vec())));
+                        }
+                        // The response to the request before is not out, and would not get out without the socket.
+                        Answer::Recover(_) => {
+                            Answer::Respond(Response::refusal(HttpError::Unavailable))
+                        }
+                        answer => answer,
+                    };
                     self.answer(id, answer, application, now);
                 }
                 Event::Closed => self.on_closed(id, application, now),

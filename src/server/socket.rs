@@ -7,7 +7,7 @@ use mio::event::Source;
 use mio::net::{TcpListener, TcpStream};
 
 /// One end of a stream that was accepted. The server runs on TCP; everything above this line is the same in tests.
-pub(super) trait Socket: Read + Write + Source + Send + Sized + 'static {
+pub(super) trait Socket: Read + Write + Source + Sized + 'static {
     /// What such streams come from.
     type Listener: Source;
 

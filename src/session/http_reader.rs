@@ -33,6 +33,8 @@ impl HttpReader {
         outbox: &mut Outbox,
     ) -> Option<Event<'a>> {
         let is_between_requests = self.answered_count > 0 && !self.requests.is_mid_request();
+        // Empty lines begin no request, and so no new span of time (RFC 9112 2.2).
+        let begins_one = is_between_requests && input.iter().any(|byte| !b"\r\n".contains(byte));
         match self.requests.next(input, &config.http) {
             Ok(Some(request)) => {
                 self.is_head = request.is_head();
@@ -40,7 +42,7 @@ impl HttpReader {
                 Some(Event::Request(request))
             }
             Ok(None) => {
-                if is_between_requests {
+                if begins_one {
                     life.await_request(now + config.handshake_timeout);
                 }
                 None

@@ -881,6 +881,22 @@ mod tests {
     }
 
     #[test]
+    fn hs_16_empty_lines_put_off_no_deadline() {
+        for (first, deadline) in [("", 10), ("GET / HTTP/1.1\r\nHost: a\r\n\r\n", 30)] {
+            let mut fixture = Fixture::new();
+            fixture.feed(first.as_bytes());
+            fixture.written();
+            for second in 1..deadline {
+                fixture.at(second);
+                fixture.feed(b"\r\n");
+            }
+            assert!(!fixture.session.is_closed());
+            fixture.at(deadline);
+            assert!(fixture.session.is_closed(), "after {deadline} s");
+        }
+    }
+
+    #[test]
     fn sd_01_a_request_that_is_under_way_gets_its_answer_and_is_the_last() {
         let mut fixture = Fixture::new();
         fixture.feed(SLOW);

@@ -32,7 +32,8 @@ impl Source {
     /// Takes a text apart as if it had been read from `path`.
     pub(crate) fn new(path: &str, text: &str) -> Self {
         let (code, comments) = split_comments(text);
-        let is_product = path.starts_with("src/") && !path.ends_with("/tests.rs");
+        let is_test = path.ends_with("/tests.rs") || path.contains("/tests/");
+        let is_product = path.starts_with("src/") && !is_test;
         let product = if is_product {
             without_tests(&code)
         } else {
@@ -290,6 +291,7 @@ mod self_tests {
             "benches/a.rs",
             "fuzz/oracles/a.rs",
             "src/proto/tests.rs",
+            "src/proto/tests/a.rs",
         ] {
             assert_eq!(Source::new(path, "a();\n").product, "");
         }
