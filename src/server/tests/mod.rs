@@ -1,12 +1,14 @@
 //! The whole server above its sockets, on made-up time: lives of connections over sockets that fail, polls that lie, and
 //! a clock that jumps. The loops are the real ones, from accept to the end; only the poll is played.
 
+mod churn;
 mod lives;
 mod rig;
 mod room;
 mod wire;
 
 use std::io::ErrorKind;
+use std::iter;
 use std::time::Duration;
 
 use mio::Token;
@@ -135,6 +137,49 @@ fn cl_10_errors_of_sockets_are_ordinary_ends_at_every_call() {
                 rig.pass_until_empty(Duration::from_secs(60));
                 rig.assert_clean();
             }
+        }
+    }
+}
+
+#[test]
+fn rs_04_calls_that_are_interrupted_short_or_in_vain_change_nothing() {
+    let messages: Vec<_> = (0..5).map(|count| count.to_string()).collect();
+    for fault in [Fault::Interrupted, Fault::WouldBlock, Fault::Short(1)] {
+        // More calls than such a life has, each of them in its turn, and all of them.
+        for faulty in (0..25).map(|call| call..call + 1).chain(iter::once(0..25)) {
+            let mut rig = Rig::small();
+            let is_faulty = |call| faulty.contains(&call);
+            let faults = (0..25).map(|call| {
+                if is_faulty(call) {
+                    fault
+                } else {
+                    Fault::Nothing
+                }
+            });
+            let peer = rig.connect(Wire {
+                faults: faults.collect(),
+                room: usize::MAX,
+                ..Wire::default()
+            });
+            rig.settle();
+            rig.wires[peer].borrow_mut().send(&upgrade("/echo"));
+            for message in &messages {
+                rig.wires[peer].borrow_mut().send(&text(message));
+                rig.settle();
+            }
+            rig.wires[peer]
+                .borrow_mut()
+                .send(&frame(OpCode::Close, &[]));
+            rig.settle();
+            let received = Received::parse(&rig.taken(peer));
+            assert!(
+                received.messages().eq(&messages),
+                "{fault:?} {faulty:?} {received:?}"
+            );
+            assert_eq!((received.close_codes(), received.rest_len), (vec![0], 0));
+            assert!(rig.wires[peer].borrow().is_finished);
+            rig.pass_until_empty(Duration::from_secs(3));
+            rig.assert_clean();
         }
     }
 }

@@ -206,6 +206,18 @@ impl Rig {
         }
     }
 
+    /// Drops what is known of peers that are gone; the numbers of the others change.
+    pub(super) fn forget_the_gone(&mut self) {
+        self.wires.retain(|wire| !wire.borrow().is_dropped);
+        self.known_tokens.clear();
+        let told = std::mem::take(&mut self.history);
+        let is_open = |it: &Told| match it {
+            Told::Opened(id) => !told.contains(&Told::Closed(*id)),
+            Told::Closed(_) => false,
+        };
+        self.history = told.iter().copied().filter(is_open).collect();
+    }
+
     /// Asks all loops to drain.
     pub(super) fn drain(&mut self) {
         let open_count = self
