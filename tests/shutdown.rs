@@ -4,9 +4,12 @@ mod peer;
 mod server_process;
 
 use std::net::TcpStream;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use peer::{DEADLINE, Peer, opcode, upgrade_request};
+use serde_json::{Value, json};
 use server_process::ServerProcess;
 
 #[test]
@@ -169,4 +172,103 @@ fn sd_01_an_open_message_does_not_keep_a_peer() {
     peer.send_close(1001, "");
     peer.expect_eof();
     assert_eq!(server.wait_at_most(DEADLINE).code(), Some(0));
+}
+
+#[test]
+fn sd_04_under_load_nothing_acknowledged_is_lost_to_peers_that_read() {
+    const SENDERS: usize = 3;
+    let mut server = ServerProcess::start(&["--threads", "2", "--drain", "5s"]);
+    let mut receivers: Vec<_> = (0..6)
+        .map(|_| Peer::connect(server.addr(), "/ws"))
+        .collect();
+    for peer in &mut receivers {
+        assert_eq!(peer.next_json()["event"], "connected");
+        peer.send_json(&json!({"type": "joinGroup", "group": "load", "ackId": 1}));
+        assert_eq!(peer.next_json()["success"], true);
+    }
+    let acknowledged = [(); SENDERS].map(|()| AtomicU64::new(0));
+    let before_signal = thread::scope(|scope| {
+        let receivers: Vec<_> = receivers
+            .iter_mut()
+            .map(|peer| scope.spawn(|| counts_until_close(peer)))
+            .collect();
+        for (sender, acknowledged) in acknowledged.iter().enumerate() {
+            let peer = Peer::connect(server.addr(), "/ws");
+            scope.spawn(move || send_until_close(peer, sender, acknowledged));
+        }
+        let counts = || {
+            acknowledged
+                .each_ref()
+                .map(|count| count.load(Ordering::Acquire))
+        };
+        let deadline = Instant::now() + DEADLINE;
+        while counts().iter().any(|&count| count < 200) {
+            assert!(Instant::now() < deadline, "{:?}", counts());
+            thread::yield_now();
+        }
+        let before_signal = counts();
+        server.signal("TERM");
+        for receiver in receivers {
+            let received: [u64; SENDERS] = receiver.join().unwrap();
+            for (received, acknowledged) in received.iter().zip(&before_signal) {
+                assert!(received >= acknowledged, "{received} of {acknowledged}");
+            }
+        }
+        before_signal
+    });
+    assert_eq!(server.wait().code(), Some(0), "{before_signal:?}");
+}
+
+/// Sends numbered messages, several at a time, and counts how many are acknowledged, until the server closes.
+fn send_until_close(mut peer: Peer, sender: usize, acknowledged: &AtomicU64) {
+    let mut next = 0;
+    loop {
+        for _ in 0..10 {
+            next += 1;
+            peer.send_json(&json!({
+                "type": "sendToGroup", "group": "load", "ackId": next, "dataType": "json", "data": [sender, next],
+            }));
+        }
+        // Some acks of the last round may still be on their way, so it does not go in step with the server.
+        while acknowledged.load(Ordering::Relaxed) + 5 < next {
+            let frame = peer.next_frame();
+            if frame.opcode == opcode::CLOSE {
+                assert_eq!(frame.close_code(), Some(1001));
+                peer.send_close(1001, "");
+                return;
+            }
+            if frame.opcode != opcode::TEXT {
+                continue;
+            }
+            let message: Value = serde_json::from_slice(&frame.payload).unwrap();
+            if message["type"] == "ack" {
+                assert_eq!(message["success"], true, "{message}");
+                acknowledged.store(message["ackId"].as_u64().unwrap(), Ordering::Release);
+            }
+        }
+    }
+}
+
+/// Counts the messages of each sender until the server closes; none may be missing in between.
+fn counts_until_close<const SENDERS: usize>(peer: &mut Peer) -> [u64; SENDERS] {
+    let mut counts = [0; SENDERS];
+    loop {
+        let frame = peer.next_frame();
+        if frame.opcode == opcode::CLOSE {
+            assert_eq!(frame.close_code(), Some(1001));
+            peer.send_close(1001, "");
+            return counts;
+        }
+        if frame.opcode != opcode::TEXT {
+            continue;
+        }
+        let message: Value = serde_json::from_slice(&frame.payload).unwrap();
+        let Some(data) = message["data"].as_array() else {
+            continue;
+        };
+        let [sender, number] = [0, 1].map(|index| data[index].as_u64().unwrap());
+        let count = &mut counts[usize::try_from(sender).unwrap()];
+        assert_eq!(number, *count + 1, "sender {sender}");
+        *count = number;
+    }
 }
