@@ -1,0 +1,150 @@
+//! A loop that is held up: the others stop reading before its mailbox grows without bound, and nothing is lost.
+
+mod peer;
+
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use peer::{DEADLINE, Peer};
+use switchboard::config::Config;
+use switchboard::delivery::{Delivery, GroupName, Recipients};
+use switchboard::handler::{Answer, Arrival, Handler, Outgoing, Upgrade};
+use switchboard::http::{Handshake, HttpError, Request, Response};
+use switchboard::proto::{Message, OpCode};
+use switchboard::server::{Ended, Server};
+
+/// Bytes of a message; the mailbox has room for 16 MiB.
+const MESSAGE_LEN: usize = 64 << 10;
+const ROOM: usize = 16 << 20;
+/// Messages that are sent: half as much again as fits into the mailbox and into the buffers of the kernel.
+const MESSAGE_COUNT: usize = (ROOM + (16 << 20)) / 2 * 3 / MESSAGE_LEN;
+
+/// Says on which loop it is; sends text back and binary to everyone. `hold` holds its loop up until the test lets go.
+#[derive(Clone)]
+struct Holding {
+    is_held: Sender<()>,
+    release: Arc<Mutex<Receiver<()>>>,
+}
+
+impl Handler for Holding {
+    type Peer = ();
+    type Note = ();
+
+    fn on_request(
+        &mut self,
+        request: &Request<'_>,
+        _arrival: Arrival,
+        _out: &mut Outgoing<'_>,
+    ) -> Answer<()> {
+        let Ok(handshake) = Handshake::accept(request) else {
+            return Answer::Respond(Response::refusal(HttpError::NotFound));
+        };
+        Answer::Upgrade(Upgrade {
+            handshake,
+            peer: (),
+            expires_after: None,
+            recovery: None,
+        })
+    }
+
+    fn on_open(&mut self, _peer: &mut (), out: &mut Outgoing<'_>) {
+        let loop_index = out.session().loop_index().to_string();
+        out.reply(OpCode::Text, &[loop_index.as_bytes()]);
+    }
+
+    fn on_message(&mut self, _peer: &mut (), message: Message<'_>, out: &mut Outgoing<'_>) {
+        let everyone = GroupName::new("test", "all");
+        match message {
+            Message::Text("hold") => {
+                self.is_held.send(()).unwrap();
+                self.release.lock().unwrap().recv().unwrap();
+            }
+            Message::Text("join") => {
+                out.join(everyone);
+                out.reply(OpCode::Text, &[b"joined"]);
+            }
+            Message::Text(text) => out.reply(OpCode::Text, &[text.as_bytes()]),
+            Message::Binary(bytes) => {
+                let delivery = Delivery::to(Recipients::Group(everyone));
+                out.deliver(delivery, OpCode::Binary, &[bytes], None);
+            }
+        }
+    }
+}
+
+/// A peer on this loop.
+fn peer_on(addr: SocketAddr, loop_index: usize) -> Peer {
+    loop {
+        let mut peer = Peer::connect(addr, "/");
+        if peer.next_message().text() == loop_index.to_string() {
+            return peer;
+        }
+    }
+}
+
+fn message(number: usize) -> Vec<u8> {
+    let mut message = vec![7; MESSAGE_LEN];
+    message[..8].copy_from_slice(&(number as u64).to_be_bytes());
+    message
+}
+
+#[test]
+fn sc_07_while_a_mailbox_is_full_the_other_loops_stop_reading_and_nothing_is_lost() {
+    let (is_held, held) = channel();
+    let (release, released) = channel();
+    let handler = Holding {
+        is_held,
+        release: Arc::new(Mutex::new(released)),
+    };
+    let mut config = Config::default();
+    config.listen = vec![SocketAddr::from(([127, 0, 0, 1], 0))];
+    config.loop_count = 2;
+    // What was held up comes to the receiver at once.
+    config.outbox_bytes_max = 2 * MESSAGE_COUNT * MESSAGE_LEN;
+    let server = Server::bind(config, &handler).unwrap();
+    let (addr, stopper) = (server.local_addresses()[0], server.stopper());
+    let server = thread::spawn(move || server.run().unwrap());
+
+    let mut receiver = peer_on(addr, 1);
+    receiver.send_text("join");
+    receiver.expect_text("joined");
+    let mut sender = peer_on(addr, 0);
+    let mut witness = peer_on(addr, 0);
+    let mut holder = peer_on(addr, 1);
+    holder.send_text("hold");
+    held.recv_timeout(DEADLINE).unwrap();
+
+    let sent_count = AtomicUsize::new(0);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            for number in 0..MESSAGE_COUNT {
+                sender.send_binary(&message(number));
+                sent_count.store(number + 1, Ordering::Relaxed);
+            }
+        });
+        // Once its loop does not read, a peer gets no answer, and gets it later.
+        let deadline = Instant::now() + DEADLINE;
+        loop {
+            assert!(Instant::now() < deadline, "its loop goes on reading");
+            witness.send_text("?");
+            let is_silent = witness.is_silent_for(Duration::from_millis(300));
+            let sent_len = sent_count.load(Ordering::Relaxed) * MESSAGE_LEN;
+            if is_silent && sent_len >= ROOM {
+                break;
+            }
+            witness.expect_text("?");
+        }
+        assert!(sent_count.load(Ordering::Relaxed) < MESSAGE_COUNT);
+        release.send(()).unwrap();
+        for number in 0..MESSAGE_COUNT {
+            receiver.expect_binary(&message(number));
+        }
+        witness.expect_text("?");
+    });
+    stopper.stop();
+    assert_eq!(server.join().unwrap(), Ended::AtOnce);
+}
