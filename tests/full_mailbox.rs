@@ -145,6 +145,7 @@ fn sc_07_while_a_mailbox_is_full_the_other_loops_stop_reading_and_nothing_is_los
         }
         witness.expect_text("?");
     });
-    stopper.stop();
-    assert_eq!(server.join().unwrap(), Ended::AtOnce);
+    drop([receiver, sender, witness, holder]);
+    stopper.drain();
+    assert_eq!(server.join().unwrap(), Ended::Drained);
 }

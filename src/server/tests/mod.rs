@@ -411,3 +411,21 @@ fn sd_02_a_drain_closes_every_peer_and_ends_both_loops_together() {
     assert!(rig.loops.iter().all(|it| it.is_over()));
     rig.assert_clean();
 }
+
+#[test]
+fn sd_04_a_loop_without_peers_serves_the_others_until_they_are_gone() {
+    let mut rig = Rig::small();
+    let [on_first, on_second] = [(); 2].map(|()| rig.connect_healthy(&upgrade("/room")));
+    rig.settle();
+    assert!(rig.loops.iter().all(|it| it.connections.len() == 1));
+    rig.drain();
+    rig.turn(0, &[]);
+    rig.wires[on_second].borrow_mut().end();
+    rig.settle();
+    assert!(rig.loops[1].connections.is_empty());
+    assert!(!rig.loops.iter().any(|it| it.is_over()));
+    rig.wires[on_first].borrow_mut().end();
+    rig.settle();
+    assert!(rig.loops.iter().all(|it| it.is_over()));
+    rig.assert_clean();
+}
