@@ -133,6 +133,14 @@ impl<H: Handler, S: Socket> EventLoop<H, S> {
     ///
     /// What the system says if it cannot wake them.
     pub(super) fn end(mut self) -> io::Result<Ended> {
+        // Connections on their way here are cut off like all others; whatever else is in the mailbox comes too late.
+        let mut letters = Vec::new();
+        self.post_office.take(usize::MAX, &mut letters);
+        for letter in letters {
+            if let Letter::Adopt(socket, remote) = letter {
+                self.adopt(socket, remote);
+            }
+        }
         let cut_off: Vec<_> = self.ids().collect();
         self.now.is_draining.store(true, Ordering::Relaxed);
         for &id in &cut_off {

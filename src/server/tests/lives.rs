@@ -234,11 +234,9 @@ impl Peers {
                 let was_open = received.statuses.last() == Some(&101);
                 assert_eq!(close_at.is_some(), was_open, "{life:?} {received:?}");
             }
-            if matches!(life.errand, Errand::Echo | Errand::LateEcho)
-                && !wire.is_dropped
-                && !wire.is_finished
-                && received.statuses.last() == Some(&101)
-            {
+            let is_echo = matches!(life.errand, Errand::Echo | Errand::LateEcho);
+            let is_open = received.statuses.last() == Some(&101) && !wire.is_dropped;
+            if is_echo && is_open && close_at.is_none() {
                 let own = format!("*{number}:");
                 let echoes = received
                     .messages()
