@@ -19,10 +19,11 @@ use crate::delivery::SessionId;
 use crate::metrics::Metrics;
 use crate::replay::ReplayBudget;
 use crate::server::drain::Drain;
-use crate::server::event_loop::{EventLoop, Shared};
+use crate::server::event_loop::EventLoop;
 use crate::server::listener::Listener;
 use crate::server::load::Loads;
 use crate::server::mailbox::{Letter, Mailbox, PostOffice};
+use crate::server::shared::Shared;
 use crate::server::tokens::{self, Readiness};
 
 const LOOP_COUNT: usize = 2;
@@ -70,6 +71,7 @@ impl Rig {
             is_draining: Arc::default(),
             metrics: Metrics::new(LOOP_COUNT),
             loads: Loads::new(LOOP_COUNT),
+            places: None,
             replay_budget: ReplayBudget::new(config.replay_budget_bytes),
             config: Arc::new(config),
         };
