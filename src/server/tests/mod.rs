@@ -268,6 +268,7 @@ pub(super) fn lies_of(token: Token) -> [Readiness; 3] {
         token,
         is_readable,
         is_writable,
+        has_ended: false,
     })
 }
 

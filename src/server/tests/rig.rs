@@ -161,6 +161,7 @@ impl Rig {
             token,
             is_readable: true,
             is_writable: false,
+            has_ended: false,
         });
         let always = &always[..if index == 0 { 2 } else { 1 }];
         let events = events.iter().filter(is_here).chain(always).copied();
@@ -327,6 +328,7 @@ fn readiness_of(wire: &mut Wire) -> Option<Readiness> {
         token,
         is_readable,
         is_writable,
+        has_ended: wire.is_ended || wire.broken.is_some(),
     })
 }
 
