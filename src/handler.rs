@@ -144,11 +144,22 @@ impl LoopPlace {
     pub const ALONE: Self = Self { index: 0, count: 1 };
 }
 
+/// What the address is for that a connection came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Entrance {
+    /// For clients: one of [`Config::listen`](crate::config::Config::listen).
+    Public,
+    /// For monitoring: [`Config::metrics_listen`](crate::config::Config::metrics_listen).
+    Metrics,
+}
+
 /// Whence and when a request came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Arrival {
     /// The other end of the connection.
     pub remote: SocketAddr,
+    /// Which of the addresses of the server it came to.
+    pub entrance: Entrance,
     /// Who counts as the client: the other end, or whom a trusted proxy speaks for.
     pub client: ClientAddress,
     /// The time on the clock of the server, which nobody sets.
@@ -166,6 +177,7 @@ impl Arrival {
         let remote = SocketAddr::from(([127, 0, 0, 1], 1));
         Self {
             remote,
+            entrance: Entrance::Public,
             client: remote.ip().into(),
             moment: Moment::START,
             is_overloaded: false,

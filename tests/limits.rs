@@ -119,6 +119,10 @@ const ELSEWHERE: &[(&str, &str)] = &[
         "ac_10_other_machines_are_served_only_if_somebody_says_so",
     ),
     (
+        "metrics-listen",
+        "ac_10_metrics_may_have_an_address_of_their_own_and_it_serves_nothing_else",
+    ),
+    (
         "threads",
         "lt_02_contradictions_and_zeros_are_refused_in_one_line",
     ),

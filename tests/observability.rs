@@ -281,3 +281,41 @@ fn lg_04_a_log_that_nobody_reads_holds_up_nobody() {
     child.kill().unwrap();
     child.wait().unwrap();
 }
+
+#[test]
+fn ac_10_metrics_may_have_an_address_of_their_own_and_it_serves_nothing_else() {
+    let flags = ["--metrics-listen", "127.0.0.1:0", "--allow-host", "public"];
+    let mut server = ServerProcess::start(&[&flags[..], &["--threads", "2"]].concat());
+    let line = server.next_line();
+    let metrics = line
+        .strip_prefix("metrics on http://")
+        .and_then(|rest| rest.strip_suffix("/metrics"))
+        .and_then(|addr| addr.parse().ok())
+        .unwrap_or_else(|| panic!("{line}"));
+    let status = |addr, path: &str| {
+        let head = format!(
+            "GET {path} HTTP/1.1\r\nHost: {}\r\nX-Forwarded-For: 192.0.2.1\r\n\r\n",
+            if addr == metrics { "other" } else { "public" }
+        );
+        http(addr, &head).1.status
+    };
+    // An odd number of requests, twice: each comes to both loops.
+    for _ in 0..2 {
+        for (path, expected) in [
+            ("/metrics", 200),
+            ("/healthz", 200),
+            ("/readyz", 200),
+            ("/", 404),
+            ("/api/health", 404),
+            ("/echo", 404),
+            ("/api/hubs/chat/:send", 404),
+        ] {
+            assert_eq!(status(metrics, path), expected, "{path}");
+        }
+    }
+    let public = "GET /metrics HTTP/1.1\r\nHost: public\r\n\r\n";
+    for (path, expected) in [("/healthz", 200), ("/", 200), ("/echo", 426)] {
+        assert_eq!(http(server.addr(), public).1.status, 404);
+        assert_eq!(status(server.addr(), path), expected, "{path}");
+    }
+}

@@ -14,7 +14,7 @@ use switchboard::clock::Moment;
 use switchboard::config::Config;
 use switchboard::delivery::SessionId;
 use switchboard::endpoints::{EndpointSettings, Endpoints, Note, Peer};
-use switchboard::handler::{Answer, Arrival, Handler, Outgoing, What, Wish};
+use switchboard::handler::{Answer, Arrival, Entrance, Handler, Outgoing, What, Wish};
 use switchboard::http::RequestReader;
 use switchboard::proto::{EncodedFrame, FrameBuffer, FrameHeader, FrameRange, Message, Role};
 
@@ -146,6 +146,7 @@ fn open(endpoints: &mut Endpoints) -> Peer {
     let remote = SocketAddr::from((Ipv4Addr::LOCALHOST, 1));
     let arrival = Arrival {
         remote,
+        entrance: Entrance::Public,
         client: remote.ip().into(),
         moment: Moment::START,
         is_overloaded: false,

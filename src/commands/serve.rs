@@ -28,6 +28,10 @@ pub(super) struct Serve {
     #[arg(long, value_name = "ADDR", value_delimiter = ',', default_values_t = Config::default().listen)]
     listen: Vec<SocketAddr>,
 
+    /// Address and port for /metrics, which is then there alone, for whoever can reach it
+    #[arg(long, value_name = "ADDR")]
+    metrics_listen: Option<SocketAddr>,
+
     /// Event loops, each with a thread of its own
     #[arg(long, value_name = "COUNT", default_value_t = Config::default().loop_count)]
     threads: usize,
@@ -149,7 +153,7 @@ impl Serve {
         }
         // Before the first line, because whoever reads that line may stop us at once.
         server.stop_on_signals().map_err(runtime)?;
-        announce(server.local_addresses());
+        announce(server.local_addresses(), server.metrics_address());
         match server.run().map_err(runtime)? {
             Ended::Drained => Ok(()),
             // A script must be able to tell: somebody may have been cut off.
@@ -162,6 +166,7 @@ impl Serve {
     fn config(&self) -> Config {
         let mut config = Config::default();
         config.listen.clone_from(&self.listen);
+        config.metrics_listen = self.metrics_listen;
         config.loop_count = self.threads;
         config.trusted_proxies = self.trusted_proxy.clone().into();
         self.limits.apply_to(&mut config);
@@ -200,6 +205,9 @@ impl Serve {
     /// Without an access key whoever can connect is served, so that must be this machine or somebody's decision.
     fn check_exposure(&self, has_no_key: bool) -> Result<(), Failure> {
         let is_loopback = |addr: &&SocketAddr| addr.ip().to_canonical().is_loopback();
+        if let Some(exposed) = self.metrics_listen.filter(|addr| !is_loopback(&addr)) {
+            log::warn!("{exposed} shows metrics to everyone who can reach it, without encryption");
+        }
         let Some(exposed) = self.listen.iter().find(|addr| !is_loopback(addr)) else {
             return Ok(());
         };
@@ -218,12 +226,17 @@ impl Serve {
     }
 }
 
-/// Says where the server listens, as a contract with scripts: one line for each address, the real port in it.
-fn announce(addresses: &[SocketAddr]) {
+/// Says where the server listens, as a contract with scripts: one line for each address, the real port in it, and then
+/// one for that of the metrics.
+fn announce(addresses: &[SocketAddr], metrics: Option<SocketAddr>) {
     let mut stdout = io::stdout().lock();
     let announced = addresses
         .iter()
         .try_for_each(|addr| writeln!(stdout, "listening on http://{addr}"))
+        .and_then(|()| match metrics {
+            Some(addr) => writeln!(stdout, "metrics on http://{addr}/metrics"),
+            None => Ok(()),
+        })
         .and_then(|()| stdout.flush());
     if let Err(error) = announced {
         // Nobody reads it, which is no reason not to serve.

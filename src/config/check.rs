@@ -15,6 +15,10 @@ impl Config {
         if self.listen.is_empty() {
             return Err(ConfigError::NoListenAddress);
         }
+        let metrics = self.metrics_listen.filter(|addr| addr.port() != 0);
+        if metrics.is_some_and(|addr| self.listen.contains(&addr)) {
+            return Err(ConfigError::MetricsAddressNotItsOwn);
+        }
         for (_, group) in self.settings() {
             group.iter().try_for_each(Setting::check)?;
         }
@@ -67,6 +71,8 @@ impl Setting {
 pub enum ConfigError {
     /// There is no address to listen on.
     NoListenAddress,
+    /// `metrics_listen` is one of `listen`.
+    MetricsAddressNotItsOwn,
     /// A limit or a timeout is 0, which would mean "nothing" and is often meant as "none".
     Zero {
         /// What to call it.
@@ -101,6 +107,9 @@ impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NoListenAddress => f.write_str("there is no address to listen on"),
+            Self::MetricsAddressNotItsOwn => {
+                f.write_str("the address for metrics must not be one for clients")
+            }
             Self::Zero { setting } => write!(f, "the {setting} must not be 0"),
             Self::TooLarge { setting, max } => write!(f, "the {setting} must be at most {max}"),
             Self::TooLong { setting } => write!(f, "the {setting} must be at most one day"),
@@ -300,6 +309,20 @@ mod tests {
     }
 
     #[test]
+    fn lt_02_metrics_have_an_address_of_their_own_or_none() {
+        let metrics = |clients: &str, metrics: &str| {
+            verdict(|c| {
+                c.listen.push(clients.parse().unwrap());
+                c.metrics_listen = metrics.parse().ok();
+            })
+        };
+        let refused = Err(ConfigError::MetricsAddressNotItsOwn);
+        assert_eq!(metrics("127.0.0.1:9000", "127.0.0.1:9000"), refused);
+        assert_eq!(metrics("127.0.0.1:9000", "127.0.0.1:9001"), Ok(()));
+        assert_eq!(metrics("127.0.0.1:0", "127.0.0.1:0"), Ok(()));
+    }
+
+    #[test]
     fn lt_02_an_outbox_holds_a_message_of_the_largest_size_and_its_header() {
         let outbox = |bytes| {
             verdict(|c| {
@@ -358,6 +381,7 @@ mod tests {
         let setting = "read budget";
         for error in [
             ConfigError::NoListenAddress,
+            ConfigError::MetricsAddressNotItsOwn,
             ConfigError::Zero { setting },
             ConfigError::TooLarge { setting, max: 7 },
             ConfigError::TooLong { setting },

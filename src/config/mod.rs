@@ -35,6 +35,9 @@ pub struct Config {
     /// Addresses to listen on, at least one; port 0 lets the system choose. Default: `127.0.0.1:8080`, which only
     /// this machine can reach (AC-10).
     pub listen: Vec<SocketAddr>,
+    /// Address for monitoring alone, none of `listen`; the application is told which requests came to it
+    /// ([`Entrance::Metrics`](crate::handler::Entrance::Metrics)). Default: none.
+    pub metrics_listen: Option<SocketAddr>,
     /// Event loops, each with a thread of its own. Default: one per available processor, at most 8, since a delivery
     /// costs a letter to each of the others. Range: 1 to [`Config::LOOP_COUNT_MAX`].
     pub loop_count: usize,
@@ -159,6 +162,7 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             listen: vec![SocketAddr::from(([127, 0, 0, 1], 8080))],
+            metrics_listen: None,
             loop_count: std::thread::available_parallelism()
                 .map_or(1, usize::from)
                 .min(8),

@@ -39,7 +39,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::config::Config;
-use crate::handler::{self, Answer, Arrival, Command, Handler, LoopPlace, Receipt, Upgrade};
+use crate::handler::{
+    self, Answer, Arrival, Command, Entrance, Handler, LoopPlace, Receipt, Upgrade,
+};
 use crate::http::{Handshake, HostPolicy, HttpError, OriginPolicy, Request, Response};
 use crate::metrics::Metrics;
 use crate::proto::Message;
@@ -62,6 +64,8 @@ pub struct EndpointSettings {
     pub group_name_bytes_max: usize,
     /// Whether `/echo` exists; default true.
     pub offers_echo: bool,
+    /// Whether monitoring has an address of its own, so that `/metrics` is there and nowhere else; default false.
+    pub has_metrics_entrance: bool,
     /// Which web pages may connect; by default those of the same origin.
     pub origins: OriginPolicy,
     /// Length of a payload as JSON, in bytes, where a client or service does not write that itself; default 1 MiB, the
@@ -92,6 +96,7 @@ impl From<&Config> for EndpointSettings {
             groups_per_connection_max: config.groups_per_connection_max,
             group_name_bytes_max: config.group_name_bytes_max,
             offers_echo: true,
+            has_metrics_entrance: config.metrics_listen.is_some(),
             origins: OriginPolicy::default(),
             payload_bytes_max: usize::try_from(config.message.message_bytes_max)
                 .unwrap_or(usize::MAX),
@@ -191,7 +196,7 @@ impl Endpoints {
         arrival: Arrival,
         out: &mut Outgoing<'_>,
     ) -> Result<Answer<Peer>, HttpError> {
-        match self.route(request)? {
+        match self.route(request, arrival.entrance)? {
             Route::Page(page) => {
                 check_method(request, route::PAGE_METHODS)?;
                 Ok(Answer::Respond(page.response()))
@@ -223,9 +228,9 @@ impl Endpoints {
     }
 
     /// What a request leads to, if it is addressed to this server. Probes address it as they can.
-    fn route<'a>(&self, request: &Request<'a>) -> Result<Route<'a>, HttpError> {
-        let route = Route::find(request, &self.settings)?;
-        if !route.is_for_probes() {
+    fn route<'a>(&self, request: &Request<'a>, entrance: Entrance) -> Result<Route<'a>, HttpError> {
+        let route = Route::find(request, entrance, &self.settings)?;
+        if !route.is_for_probes() && entrance == Entrance::Public {
             self.settings.hosts.judge(request)?;
         }
         Ok(route)
@@ -345,7 +350,7 @@ impl Handler for Endpoints {
         request: &Request<'_>,
         arrival: Arrival,
     ) -> Option<Response> {
-        match self.route(request) {
+        match self.route(request, arrival.entrance) {
             Ok(Route::Probe(Probe::Readiness)) | Err(_) => None,
             Ok(Route::Probe(probe)) => self.vitals.response(probe, request, arrival).ok(),
             Ok(Route::Page(_) | Route::Socket(_) | Route::Rest) => None,
@@ -353,7 +358,7 @@ impl Handler for Endpoints {
     }
 
     fn on_expectation(&mut self, request: &Request<'_>, arrival: Arrival) -> Result<(), Response> {
-        self.route(request)
+        self.route(request, arrival.entrance)
             .and_then(|route| match route {
                 Route::Page(_) | Route::Probe(_) => check_method(request, route::PAGE_METHODS),
                 Route::Socket(_) => check_method(request, route::SOCKET_METHODS),
@@ -442,7 +447,7 @@ mod tests {
     use super::recorder::{Recorder, request};
     use super::route::{Endpoint, Route};
     use super::{EndpointSettings, Endpoints, Peer};
-    use crate::handler::{Answer, Arrival, Handler, Upgrade};
+    use crate::handler::{Answer, Arrival, Entrance, Handler, Upgrade};
     use crate::http::{Handshake, Response};
     use crate::proto::Message;
     use serde_json::json;
@@ -717,7 +722,8 @@ mod tests {
             "/api/hubs/chat/users/ann",
         ] {
             let head = format!("GET {path} HTTP/1.1");
-            let route = Route::find(&request(&head), &endpoints.settings).unwrap();
+            let route =
+                Route::find(&request(&head), Entrance::Public, &endpoints.settings).unwrap();
             let expected = match is_public(&route) {
                 true => 200,
                 // The table of services knows no GET of a user.

@@ -6,6 +6,7 @@ use super::EndpointSettings;
 use super::metrics::Probe;
 use super::page::Page;
 use super::pubsub::{self, HubName, Speech};
+use crate::handler::Entrance;
 use crate::http::{HttpError, Request};
 
 /// What is at a path.
@@ -42,17 +43,22 @@ impl<'a> Route<'a> {
     ///
     /// # Errors
     ///
-    /// Nothing is there, or not with these settings; or the name of a group is not percent-encoded UTF-8. A name that no
+    /// Nothing is there, or not by this entrance or with these settings; or the name of a group is not percent-encoded UTF-8. A name that no
     /// group can have, being blank or too long, is a path where nothing is.
     pub(super) fn find(
         request: &Request<'a>,
+        entrance: Entrance,
         settings: &EndpointSettings,
     ) -> Result<Self, HttpError> {
         match request.path() {
-            "/" => Ok(Self::Page(Page::FRONT)),
-            "/healthz" | "/api/health" => Ok(Self::Probe(Probe::Health)),
+            "/healthz" => Ok(Self::Probe(Probe::Health)),
             "/readyz" => Ok(Self::Probe(Probe::Readiness)),
-            "/metrics" => Ok(Self::Probe(Probe::Metrics)),
+            "/metrics" if settings.has_metrics_entrance == (entrance == Entrance::Metrics) => {
+                Ok(Self::Probe(Probe::Metrics))
+            }
+            _ if entrance == Entrance::Metrics => Err(HttpError::NotFound),
+            "/" => Ok(Self::Page(Page::FRONT)),
+            "/api/health" => Ok(Self::Probe(Probe::Health)),
             path if path.starts_with("/api/hubs/") => Ok(Self::Rest),
             "/ws" => Ok(Self::Socket(Endpoint::Default)),
             "/client" | "/client/" => {
@@ -179,6 +185,7 @@ mod tests {
     use crate::endpoints::page::Page;
     use crate::endpoints::pubsub::HubName;
     use crate::endpoints::recorder::request;
+    use crate::handler::Entrance;
     use crate::http::HttpError;
 
     fn find(path: &str) -> Result<Route<'static>, HttpError> {
@@ -186,7 +193,8 @@ mod tests {
             group_name_bytes_max: 8,
             ..EndpointSettings::default()
         };
-        Route::find(&request(&format!("GET {path} HTTP/1.1")), &settings)
+        let request = request(&format!("GET {path} HTTP/1.1"));
+        Route::find(&request, Entrance::Public, &settings)
     }
 
     #[test]
@@ -348,7 +356,7 @@ mod tests {
             ..EndpointSettings::default()
         };
         assert_eq!(
-            Route::find(&request("GET /echo HTTP/1.1"), &settings),
+            Route::find(&request("GET /echo HTTP/1.1"), Entrance::Public, &settings),
             Err(HttpError::NotFound)
         );
     }

@@ -1,7 +1,6 @@
 //! How connections come to a loop.
 
 use std::io;
-use std::net::SocketAddr;
 use std::sync::atomic::Ordering;
 
 use mio::Interest;
@@ -11,6 +10,7 @@ use super::event_loop::EventLoop;
 use super::listener::Accepted;
 use super::mailbox::Letter;
 use super::places::Place;
+use super::remote::Remote;
 use super::socket::Socket;
 use super::tokens::{id_of, token_of};
 use crate::delivery::SessionId;
@@ -45,19 +45,20 @@ impl<H: Handler, S: Socket> EventLoop<H, S> {
             self.now.counters.budgets_hit.add(Budget::Accept, 1);
         }
         for (socket, remote) in accepted {
+            let address = remote.address();
             // Only this loop takes places, so it cannot take too many.
             if self.open_count.load(Ordering::Relaxed) >= self.now.config.connections_max {
                 if let Some(listener) = &mut self.listener {
-                    log::debug!("{remote}: refused, the limit of connections is reached");
+                    log::debug!("{address}: refused, the limit of connections is reached");
                     listener.refuse(socket, now);
                 }
                 self.now.counters.ended.add(Cause::NoPlace, 1);
                 self.now.counters.responses.add(Status(503), 1);
                 continue;
             }
-            let Ok(place) = self.now.place_at_accept(remote) else {
+            let Ok(place) = self.now.place_at_accept(address) else {
                 if let Some(listener) = &mut self.listener {
-                    log::debug!("{remote}: refused, its address has too many connections");
+                    log::debug!("{address}: refused, its address has too many connections");
                     listener.refuse_one_of_many(socket, now);
                 }
                 self.now.counters.ended.add(Cause::NoPlace, 1);
@@ -77,7 +78,7 @@ impl<H: Handler, S: Socket> EventLoop<H, S> {
     }
 
     /// Takes in a connection that another loop has accepted, maybe before it knew that the server drains.
-    pub(super) fn adopt_sent(&mut self, socket: S, remote: SocketAddr, place: Option<Place>) {
+    pub(super) fn adopt_sent(&mut self, socket: S, remote: Remote, place: Option<Place>) {
         let adopted = self.adopt(socket, remote, place);
         if let Some(id) = adopted
             && self.now.is_draining()
@@ -91,9 +92,10 @@ impl<H: Handler, S: Socket> EventLoop<H, S> {
     pub(super) fn adopt(
         &mut self,
         mut socket: S,
-        remote: SocketAddr,
+        remote: Remote,
         place: Option<Place>,
     ) -> Option<SessionId> {
+        let address = remote.address();
         let registry = self.poll.registry();
         let key = self.connections.try_insert_with_key(|key| {
             let id = id_of(self.index, key).ok_or_else(|| io::Error::other("no slot is free"))?;
@@ -104,7 +106,7 @@ impl<H: Handler, S: Socket> EventLoop<H, S> {
             Ok::<_, io::Error>(connection)
         });
         let key = key.inspect_err(|error| {
-            log::warn!("{remote}: refused: {error}");
+            log::warn!("{address}: refused: {error}");
             self.open_count.fetch_sub(1, Ordering::Relaxed);
             self.now.counters.ended.add(Cause::NoPlace, 1);
         });

@@ -1,6 +1,5 @@
 //! The one place where socket, session and outbox of a peer meet.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -93,13 +92,13 @@ impl Now {
 }
 
 impl<P, S: Socket> Connection<P, S> {
-    pub(super) fn new(socket: S, remote: SocketAddr, now: &Now) -> Self {
+    pub(super) fn new(socket: S, remote: Remote, now: &Now) -> Self {
         Self {
             socket: Some(socket),
             session: Session::new(now.moment, &now.config),
             outbox: Outbox::default(),
             peer: None,
-            remote: remote.into(),
+            remote,
             recovery: None,
             activity: None,
             armed_tick: Tick::NEVER,

@@ -30,7 +30,10 @@ impl Descriptors {
     fn of(limit: usize, config: &Config) -> Self {
         Self {
             limit,
-            own: OWN_COUNT + OWN_COUNT_PER_LOOP * config.loop_count + config.listen.len(),
+            own: OWN_COUNT
+                + OWN_COUNT_PER_LOOP * config.loop_count
+                + config.listen.len()
+                + usize::from(config.metrics_listen.is_some()),
             reserve: config.descriptor_reserve,
         }
     }

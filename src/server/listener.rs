@@ -9,9 +9,11 @@ use mio::net::{TcpListener, TcpStream};
 use mio::{Interest, Registry, Token};
 
 use super::refusals::Refusals;
+use super::remote::Remote;
 use super::socket::Socket;
 use crate::clock::Moment;
 use crate::config::Config;
+use crate::handler::Entrance;
 
 /// How long not to accept when the system has no descriptor or memory for another connection.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -24,7 +26,8 @@ const QUEUE_LEN: i32 = 4096;
 
 /// The listening sockets of the server; one loop has them.
 pub(super) struct Listener<S: Socket = TcpStream> {
-    sockets: Vec<S::Listener>,
+    /// Each with what comes by it.
+    sockets: Vec<(Entrance, S::Listener)>,
     /// Set while the system cannot give us another connection. No event will say when it can.
     paused_until: Option<Moment>,
     /// Peers beyond the limit of connections.
@@ -50,22 +53,30 @@ impl Listener<TcpStream> {
     ///
     /// The first address that cannot be listened on, with what the system says.
     pub(super) fn bind(config: &Config) -> Result<Self, (SocketAddr, io::Error)> {
-        let sockets = config
-            .listen
-            .iter()
-            .map(|&address| listen(address).map_err(|error| (address, error)))
+        let public = config.listen.iter().map(|&addr| (Entrance::Public, addr));
+        let metrics = config.metrics_listen.map(|addr| (Entrance::Metrics, addr));
+        let sockets = public
+            .chain(metrics)
+            .map(|(entrance, address)| match listen(address) {
+                Ok(socket) => Ok((entrance, socket)),
+                Err(error) => Err((address, error)),
+            })
             .collect::<Result<_, _>>()?;
         Ok(Self::new(sockets, config))
     }
 
-    /// The addresses with the ports that the system chose.
-    pub(super) fn local_addresses(&self) -> io::Result<Vec<SocketAddr>> {
-        self.sockets.iter().map(TcpListener::local_addr).collect()
+    /// The addresses for this, with the ports that the system chose.
+    pub(super) fn local_addresses(&self, what: Entrance) -> io::Result<Vec<SocketAddr>> {
+        self.sockets
+            .iter()
+            .filter(|(entrance, _)| *entrance == what)
+            .map(|(_, socket)| socket.local_addr())
+            .collect()
     }
 }
 
 impl<S: Socket> Listener<S> {
-    pub(super) fn new(sockets: Vec<S::Listener>, config: &Config) -> Self {
+    pub(super) fn new(sockets: Vec<(Entrance, S::Listener)>, config: &Config) -> Self {
         // The other half of the reserve is for everything else.
         let refused_count_max = config.descriptor_reserve.div_ceil(2);
         Self {
@@ -82,7 +93,7 @@ impl<S: Socket> Listener<S> {
         registry: &Registry,
         token_of: impl Fn(usize) -> Token,
     ) -> io::Result<()> {
-        for (index, socket) in self.sockets.iter_mut().enumerate() {
+        for (index, (_, socket)) in self.sockets.iter_mut().enumerate() {
             registry.register(socket, token_of(index), Interest::READABLE)?;
         }
         Ok(())
@@ -93,19 +104,19 @@ impl<S: Socket> Listener<S> {
         &mut self,
         budget: usize,
         now: Moment,
-        mut take: impl FnMut(S, SocketAddr),
+        mut take: impl FnMut(S, Remote),
     ) -> Accepted {
         self.paused_until = None;
         let mut left = budget;
-        for socket in &self.sockets {
+        for (entrance, socket) in &self.sockets {
             loop {
                 if left == 0 {
                     return Accepted::UntilBudget;
                 }
                 left -= 1;
                 match S::accept_from(socket) {
-                    Ok((stream, remote)) => {
-                        take(stream, remote);
+                    Ok((stream, address)) => {
+                        take(stream, Remote::new(address, *entrance));
                     }
                     Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
                     Err(error) if is_of_one_connection(&error) => log::debug!("accept: {error}"),

@@ -56,7 +56,7 @@ use self::shared::Shared;
 pub use self::shutdown::Ended;
 use crate::clock::Moment;
 use crate::config::{Config, ConfigError};
-use crate::handler::{Handler, LoopPlace};
+use crate::handler::{Entrance, Handler, LoopPlace};
 use crate::metrics::Metrics;
 use crate::replay::ReplayBudget;
 use crate::session::Cause;
@@ -66,6 +66,7 @@ pub struct Server<H: Handler> {
     loops: Vec<EventLoop<H>>,
     metrics: Metrics,
     local_addresses: Vec<SocketAddr>,
+    metrics_address: Option<SocketAddr>,
     stopper: Stopper,
 }
 
@@ -112,7 +113,8 @@ impl<H: Handler> Server<H> {
         config.validate().map_err(ServerError::Config)?;
         let listener = Listener::bind(&config)
             .map_err(|(address, error)| ServerError::Listen(address, error))?;
-        let local_addresses = listener.local_addresses()?;
+        let local_addresses = listener.local_addresses(Entrance::Public)?;
+        let metrics_address = listener.local_addresses(Entrance::Metrics)?.pop();
         let descriptors = Descriptors::raise(&config);
         config.connections_max = descriptors.connections_max(config.connections_max)?;
         let polls = (0..config.loop_count)
@@ -161,6 +163,7 @@ impl<H: Handler> Server<H> {
             loops,
             metrics,
             local_addresses,
+            metrics_address,
             stopper,
         })
     }
@@ -175,10 +178,16 @@ impl<H: Handler> Server<H> {
         self.loops[0].hear(signals)
     }
 
-    /// The addresses that the server listens on, with the ports that the system chose.
+    /// The addresses that the server listens on for clients, with the ports that the system chose.
     #[must_use]
     pub fn local_addresses(&self) -> &[SocketAddr] {
         &self.local_addresses
+    }
+
+    /// The address for monitoring, with the port that the system chose, if it has one of its own.
+    #[must_use]
+    pub fn metrics_address(&self) -> Option<SocketAddr> {
+        self.metrics_address
     }
 
     /// What its loops count.

@@ -147,7 +147,7 @@ impl<P, S: Socket> Connection<P, S> {
                 Event::Control => intake.control_frame_count += 1,
                 Event::Handled => {}
                 Event::Request(request) => {
-                    let remote = self.remote.address();
+                    let remote = &self.remote;
                     let (answer, place) = answer_to(&request, remote, id, application, now);
                     if place.is_some() {
                         self.hold(place);

@@ -5,7 +5,6 @@
 //! the loop of the connection, which takes it in place of the old one, be that lost or only half-open. If there is no
 //! such connection, or the token is wrong, the peer is told so with a Close frame.
 
-use std::net::SocketAddr;
 use std::ops::Range;
 use std::sync::atomic::Ordering;
 
@@ -17,6 +16,7 @@ use super::connection::{Connection, Now, first_ping_after};
 use super::event_loop::EventLoop;
 use super::mailbox::Letter;
 use super::places::Place;
+use super::remote::Remote;
 use super::socket::Socket;
 use super::tokens::{key_of, token_of};
 use crate::clock::Moment;
@@ -32,7 +32,7 @@ use crate::session::{Cause, Session};
 #[derive(Debug)]
 pub(super) struct Attachment<S> {
     socket: S,
-    remote: SocketAddr,
+    remote: Remote,
     place: Option<Place>,
     recover: Recover,
     /// What came behind the request.
@@ -138,7 +138,7 @@ impl<P, S: Socket> Connection<P, S> {
         recovery.lost_until = None;
         recovery.replay.pause();
         self.socket = Some(attachment.socket);
-        self.remote = attachment.remote.into();
+        self.remote = attachment.remote;
         self.is_blocked = false;
         self.outbox.clear();
         self.session = Session::new(now.moment, &now.config);
@@ -255,7 +255,7 @@ impl<H: Handler, S: Socket> EventLoop<H, S> {
         let Some(mut socket) = connection.socket.take() else {
             return;
         };
-        let remote = connection.remote.address();
+        let remote = connection.remote.clone();
         let place = connection.take_place();
         if let Err(error) = self.poll.registry().deregister(&mut socket) {
             log::warn!("{id}: cannot be handed over: {error}");

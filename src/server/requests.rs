@@ -1,12 +1,12 @@
 //! What becomes of the requests of a connection.
 
-use std::net::SocketAddr;
 use std::time::SystemTime;
 
 use super::application::Application;
 use super::connection::{Connection, Now, first_ping_after};
 use super::places::Place;
 use super::recovery::Recovery;
+use super::remote::Remote;
 use super::socket::Socket;
 use crate::clock::Moment;
 use crate::delivery::SessionId;
@@ -28,7 +28,7 @@ impl<P, S: Socket> Connection<P, S> {
         let verdict = if now.is_draining() {
             Err(Response::refusal(HttpError::Unavailable))
         } else {
-            let arrival = arrival_of(&request, self.remote.address(), now);
+            let arrival = arrival_of(&request, &self.remote, now);
             application.handler.on_expectation(&request, arrival)
         };
         match verdict {
@@ -97,7 +97,7 @@ impl<P, S: Socket> Connection<P, S> {
 /// What a request is answered with, and the place of its client if the connection becomes a WebSocket through a proxy.
 pub(super) fn answer_to<H: Handler>(
     request: &Request<'_>,
-    remote: SocketAddr,
+    remote: &Remote,
     id: SessionId,
     application: &mut Application<H>,
     now: &Now,
@@ -109,7 +109,7 @@ pub(super) fn answer_to<H: Handler>(
         let refusal = || Response::refusal(HttpError::Unavailable);
         return (Answer::Respond(response.unwrap_or_else(refusal)), None);
     }
-    let Ok(place) = now.place_at_request(remote, request) else {
+    let Ok(place) = now.place_at_request(remote.address(), request) else {
         let response = Response::refusal(HttpError::TooManyConnections);
         return (Answer::Respond(response), None);
     };
@@ -119,10 +119,12 @@ pub(super) fn answer_to<H: Handler>(
 }
 
 /// Whence and when `request` comes, which is complete now.
-fn arrival_of(request: &Request<'_>, remote: SocketAddr, now: &Now) -> Arrival {
+fn arrival_of(request: &Request<'_>, remote: &Remote, now: &Now) -> Arrival {
+    let address = remote.address();
     Arrival {
-        remote,
-        client: now.config.trusted_proxies.client_of(remote.ip(), request),
+        remote: address,
+        entrance: remote.entrance(),
+        client: now.config.trusted_proxies.client_of(address.ip(), request),
         moment: now.moment,
         is_overloaded: now.is_overloaded(),
         unix_seconds: unix_seconds(),

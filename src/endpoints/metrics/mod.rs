@@ -1,12 +1,12 @@
 //! What probes and monitoring ask: `/healthz`, `/readyz` and `/metrics`.
 //!
 //! Whether the server lives and whether it is ready everybody may know. The metrics are for those who ask from this
-//! machine; for others there is nothing at that path.
+//! machine; for others there is nothing at that path. If they have an address of their own, they are for whoever reaches it.
 
 mod exposition;
 mod process;
 
-use crate::handler::{Arrival, LoopPlace};
+use crate::handler::{Arrival, Entrance, LoopPlace};
 use crate::http::{HttpError, Request, Response};
 use crate::metrics::Metrics;
 
@@ -57,7 +57,7 @@ impl Vitals {
         match probe {
             Probe::Health => Ok(state(self.metrics.is_turning(self.loop_index), "stuck")),
             Probe::Readiness => Ok(state(self.metrics.is_accepting(), "not accepting")),
-            Probe::Metrics if is_local(arrival) && !is_forwarded(request) => {
+            Probe::Metrics if may_see_metrics(request, arrival) => {
                 let text = exposition::text(&self.metrics);
                 let response = Response::new(200, exposition::MEDIA_TYPE, text.into_bytes());
                 Ok(response.with_header("Cache-Control", "no-store"))
@@ -75,6 +75,14 @@ fn state(is_good: bool, what: &'static str) -> Response {
         Response::text(503, what)
     };
     response.with_header("Cache-Control", "no-store")
+}
+
+/// Whether whoever asks may know what is counted.
+fn may_see_metrics(request: &Request<'_>, arrival: Arrival) -> bool {
+    match arrival.entrance {
+        Entrance::Metrics => true,
+        Entrance::Public => is_local(arrival) && !is_forwarded(request),
+    }
 }
 
 fn is_local(arrival: Arrival) -> bool {

@@ -16,6 +16,7 @@ use super::wire::{FaultyListener, FaultySocket, Waiting, Wire};
 use crate::clock::Moment;
 use crate::config::Config;
 use crate::delivery::SessionId;
+use crate::handler::Entrance;
 use crate::metrics::Metrics;
 use crate::replay::ReplayBudget;
 use crate::server::drain::Drain;
@@ -64,7 +65,10 @@ impl Rig {
             .map(|poll| Mailbox::new(Waker::new(poll.registry(), tokens::WAKER).unwrap()))
             .collect();
         let waiting = Waiting::default();
-        let listener = Listener::new(vec![FaultyListener(Rc::clone(&waiting))], &config);
+        let listener = Listener::new(
+            vec![(Entrance::Public, FaultyListener(Rc::clone(&waiting)))],
+            &config,
+        );
         let shared = Shared {
             clock: Instant::now(),
             open_count: Arc::default(),
