@@ -5,7 +5,7 @@ mod server_process;
 
 use std::time::{Duration, Instant};
 
-use peer::{Peer, upgrade_request};
+use peer::{Peer, http, upgrade_request};
 use server_process::{ServerProcess, run, with_descriptors};
 
 /// What a server with one loop and one address needs for itself: streams, listener, poll, waker, signals.
@@ -173,4 +173,10 @@ fn rs_02_out_of_descriptors_the_server_stays_calm_and_recovers() {
     let warnings = server.log().matches("not accepting for the moment").count();
     assert_eq!(warnings, 1, "{}", server.log());
     inside[0].expect_echo();
+    drop(inside);
+    let (_, metrics) = http(server.addr(), "GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n");
+    let metrics = String::from_utf8(metrics.body).unwrap();
+    let name = "switchboard_accept_errors_total{about=\"resources\"} ";
+    let count = metrics.lines().find_map(|line| line.strip_prefix(name));
+    assert!(count.unwrap().parse::<u64>().unwrap() > 0, "{metrics}");
 }

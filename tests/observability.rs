@@ -172,6 +172,35 @@ fn ht_10_a_server_that_drains_lives_but_is_not_ready() {
 }
 
 #[test]
+fn lg_05_the_time_from_a_ping_to_its_pong_is_counted() {
+    let pings = ["--ping-interval", "200ms", "--ping-timeout", "150ms"];
+    let server = ServerProcess::start(&pings);
+    let mut peer = Peer::connect(server.addr(), "/echo");
+    let ping = peer.next_frame();
+    assert_eq!(ping.opcode, opcode::PING);
+    assert_eq!(metrics(&server)["switchboard_ping_time_seconds_count"], 0.0);
+    peer.send_frame(0x80 | opcode::PONG, b"unasked");
+    // A second pong answers nothing, and the echo shows that both have been seen.
+    peer.send_frame(0x80 | opcode::PONG, b"");
+    peer.expect_echo();
+    let samples = metrics(&server);
+    assert_eq!(samples["switchboard_ping_time_seconds_count"], 1.0);
+    assert!(samples["switchboard_ping_time_seconds_sum"] < 0.15);
+}
+
+#[test]
+fn lg_05_what_is_held_for_peers_is_shown() {
+    let server = ServerProcess::start(&[]);
+    assert_eq!(metrics(&server)["switchboard_held_bytes"], 0.0);
+    let mut peer = Peer::connect(server.addr(), "/echo");
+    peer.send_raw(&peer::masked_frame(0x01, &[b'x'; 1000]));
+    let deadline = std::time::Instant::now() + peer::DEADLINE;
+    while metrics(&server)["switchboard_held_bytes"] < 1000.0 {
+        assert!(std::time::Instant::now() < deadline, "nothing is held");
+    }
+}
+
+#[test]
 fn lg_02_each_ended_websocket_leaves_one_line_with_its_cause_and_counts() {
     let mut server = ServerProcess::start(&["--threads", "1"]);
     let mut peer = Peer::connect(server.addr(), "/echo");

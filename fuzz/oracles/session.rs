@@ -126,7 +126,7 @@ impl Peer {
                     frames.encode(message.opcode(), &[message.payload()]);
                     replies.push(frames.share());
                 }
-                Event::Control | Event::Handled => {}
+                Event::Control | Event::Answered(_) | Event::Handled => {}
                 Event::Closed => self.told.push("closed".to_owned()),
             }
         }

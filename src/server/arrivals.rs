@@ -34,7 +34,7 @@ impl<H: Handler, S: Socket> EventLoop<H, S> {
         }
         let mut accepted = Vec::new();
         let budget = self.now.config.accept_budget;
-        let progress = listener.accept(budget, now, |socket, remote| {
+        let progress = listener.accept(budget, now, &self.now.counters, |socket, remote| {
             accepted.push((socket, remote));
         });
         self.has_unaccepted = progress == Accepted::UntilBudget;

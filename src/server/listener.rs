@@ -14,6 +14,7 @@ use super::socket::Socket;
 use crate::clock::Moment;
 use crate::config::Config;
 use crate::handler::Entrance;
+use crate::metrics::{AcceptError, Counters};
 
 /// How long not to accept when the system has no descriptor or memory for another connection.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -104,6 +105,7 @@ impl<S: Socket> Listener<S> {
         &mut self,
         budget: usize,
         now: Moment,
+        counters: &Counters,
         mut take: impl FnMut(S, Remote),
     ) -> Accepted {
         self.paused_until = None;
@@ -119,8 +121,12 @@ impl<S: Socket> Listener<S> {
                         take(stream, Remote::new(address, *entrance));
                     }
                     Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
-                    Err(error) if is_of_one_connection(&error) => log::debug!("accept: {error}"),
+                    Err(error) if is_of_one_connection(&error) => {
+                        counters.accept_errors.add(AcceptError::Connection, 1);
+                        log::debug!("accept: {error}");
+                    }
                     Err(error) => {
+                        counters.accept_errors.add(AcceptError::Resources, 1);
                         self.paused_until = Some(now + PAUSE);
                         self.warn_at_times(
                             now,

@@ -145,6 +145,7 @@ impl<P, S: Socket> Connection<P, S> {
                     }
                 }
                 Event::Control => intake.control_frame_count += 1,
+                Event::Answered(ping_time) => now.counters.ping_time.observe(ping_time),
                 Event::Handled => {}
                 Event::Request(request) => {
                     let remote = &self.remote;

@@ -1,5 +1,7 @@
 //! Where a peer is in its life, and how long it may stay there.
 
+use std::time::Duration;
+
 use super::ending::{Cause, Ending, Fate};
 use super::rates::Excess;
 use crate::clock::Moment;
@@ -189,13 +191,13 @@ impl Lifecycle {
         }
     }
 
-    /// Whether a pong that comes now answers a ping of ours, which one pong does.
-    pub(super) fn take_awaited_pong(&mut self) -> bool {
-        let is_awaited = self.liveness == Liveness::Pinged;
-        if is_awaited {
-            self.liveness = Liveness::Quiet;
+    /// How long after our ping its pong comes, if one that comes now is that; the next one is not.
+    pub(super) fn take_awaited_pong(&mut self, now: Moment, config: &Config) -> Option<Duration> {
+        if self.liveness != Liveness::Pinged {
+            return None;
         }
-        is_awaited
+        self.liveness = Liveness::Quiet;
+        Some(config.ping_timeout.saturating_sub(self.deadline - now))
     }
 
     /// Says `close` in place of the unsent data, and nothing more.
@@ -339,9 +341,9 @@ impl Lifecycle {
         } else if self.liveness == Liveness::FirstPingDue || now >= ping_due {
             outbox.push_ping();
             self.liveness = Liveness::Pinged;
-            // The first ping comes early, at another moment for each peer. All who have opened together are dead at the
-            // same moment, and if they were looked at only then, their next pings would come all at once.
-            self.deadline = dead_at.min(now + config.ping_timeout);
+            // Not at the moment when the peer is dead, which after the early first ping is the same for all who have opened
+            // together: if they were looked at only then, their next pings would come all at once.
+            self.deadline = now + config.ping_timeout;
         } else {
             self.liveness = Liveness::Quiet;
             self.deadline = ping_due;

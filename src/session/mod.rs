@@ -68,8 +68,10 @@ pub enum Event<'a> {
     Message(Message<'a>),
     /// A control frame that no ping of ours asked for; the session has dealt with it.
     Control,
-    /// Something else that concerns the session alone, which has dealt with it: the answer to a ping, a part of a
-    /// message, or data after our Close.
+    /// The pong to our ping, which took so long, in whole milliseconds.
+    Answered(Duration),
+    /// Something else that concerns the session alone, which has dealt with it: a part of a message, or data after our
+    /// Close.
     Handled,
     /// The WebSocket has ended: nothing more comes, nothing more can be sent.
     Closed,
@@ -406,18 +408,18 @@ fn next_message<'a, 'i: 'a>(
         }
         Ok(None) => Some(Event::Handled),
         Ok(Some(incoming)) => {
-            let is_counted = match incoming {
-                Incoming::Message(_) => false,
-                Incoming::Pong(_) => !life.take_awaited_pong(),
-                Incoming::Ping(_) | Incoming::Close(_) => true,
+            let event = match incoming {
+                Incoming::Message(_) => Event::Handled,
+                Incoming::Pong(_) => life
+                    .take_awaited_pong(now, config)
+                    .map_or(Event::Control, Event::Answered),
+                Incoming::Ping(_) | Incoming::Close(_) => Event::Control,
             };
             life.on_control(incoming, now, config, outbox);
             Some(if life.take_closed() {
                 Event::Closed
-            } else if is_counted {
-                Event::Control
             } else {
-                Event::Handled
+                event
             })
         }
         Err(error) => {
@@ -507,7 +509,7 @@ mod tests {
                     Event::Message(message) => self
                         .told
                         .push(String::from_utf8_lossy(message.payload()).into_owned()),
-                    Event::Control | Event::Handled => {}
+                    Event::Control | Event::Answered(_) | Event::Handled => {}
                     Event::Closed => {
                         self.told.push("closed".into());
                         self.session.push_owed_close(&mut self.outbox);

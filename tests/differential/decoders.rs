@@ -136,7 +136,10 @@ pub(crate) fn our_session(arriving: Arriving<'_>, limits: &MessageLimits) -> (Ve
                         _ => Event::Binary(payload),
                     });
                 }
-                SessionEvent::Handled | SessionEvent::Control | SessionEvent::Closed => {}
+                SessionEvent::Handled
+                | SessionEvent::Control
+                | SessionEvent::Answered(_)
+                | SessionEvent::Closed => {}
             }
         }
         // Each piece is answered before the next, as over a socket.

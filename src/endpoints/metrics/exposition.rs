@@ -90,9 +90,12 @@ impl Page<'_, '_> {
         self.gauge("queued", "Messages that wait for receivers", |it| {
             it.queued.get()
         })?;
+        let help =
+            "Bytes held for connections: of what waits for them, and of what has begun to come";
+        self.gauge("held_bytes", help, |it| it.outbox_bytes.get())?;
         let help = "Peers that were given up on because of what waited for them, by why";
         self.family("evicted", help, "reason", |it| &it.evicted)?;
-        let help = "Time from a ping to its pong";
+        let help = "Time from a ping to its pong, in whole milliseconds";
         self.histogram("ping_time", help, |it| &it.ping_time)
     }
 
