@@ -9,30 +9,22 @@ use std::path::Path;
 
 #[test]
 fn every_row_has_a_test_or_a_reason() {
-    let rows = Rows::read();
+    let rows = all_rows();
     let tested = tested_rows();
     let left_out = left_out();
-    for row in &rows.pending {
-        let state = if tested.contains_key(row) {
-            "has a test now: take it off the list"
-        } else {
-            "still waits for its test"
-        };
-        println!("{row} {state}");
-    }
     let mut findings = Vec::new();
-    for row in &rows.all {
+    for row in &rows {
         match (tested.contains_key(row), left_out.contains(row)) {
             (true, true) => findings.push(format!(
                 "{row}: the README leaves it out, yet it has a test"
             )),
-            (false, false) if !rows.pending.contains(row) => {
+            (false, false) => {
                 findings.push(format!("{row}: neither a test nor a reason in the README"));
             }
             _ => {}
         }
     }
-    for row in left_out.difference(&rows.all) {
+    for row in left_out.difference(&rows) {
         findings.push(format!("{row}: in the README, but no such row exists"));
     }
     assert!(findings.is_empty(), "\n{}\n", findings.join("\n"));
@@ -40,52 +32,36 @@ fn every_row_has_a_test_or_a_reason() {
 
 #[test]
 fn no_test_names_a_row_that_does_not_exist() {
-    let rows = Rows::read();
+    let rows = all_rows();
     let unknown: Vec<_> = tested_rows()
         .into_iter()
-        .filter(|(row, _)| !rows.all.contains(row))
+        .filter(|(row, _)| !rows.contains(row))
         .map(|(row, places)| format!("{row}: {}", places.join(", ")))
         .collect();
     assert!(unknown.is_empty(), "\n{}\n", unknown.join("\n"));
 }
 
-/// The list of requirements.
-struct Rows {
-    all: BTreeSet<String>,
-    /// Those whose tests are being written.
-    pending: BTreeSet<String>,
-}
-
-impl Rows {
-    fn read() -> Self {
-        let mut rows = Self {
-            all: BTreeSet::new(),
-            pending: BTreeSet::new(),
-        };
-        for line in read("tests/traceability/rows.txt").lines() {
-            if line.is_empty() || line.starts_with('#') {
-                continue;
-            }
-            if let Some(row) = line.strip_prefix("pending ") {
-                assert!(rows.all.contains(row), "no such row: {line}");
-                rows.pending.insert(row.to_owned());
-                continue;
-            }
-            let [row, level, words] = line
-                .splitn(3, ' ')
-                .collect::<Vec<_>>()
-                .try_into()
-                .unwrap_or_else(|_| panic!("id, level, words: {line}"));
-            assert!(
-                row_ids(&row.to_ascii_lowercase()).eq([row.to_owned()])
-                    && ["M", "M+", "S", "S+"].contains(&level)
-                    && !words.trim().is_empty(),
-                "id, level, words: {line}"
-            );
-            assert!(rows.all.insert(row.to_owned()), "twice: {line}");
+/// The ids in the list of requirements.
+fn all_rows() -> BTreeSet<String> {
+    let mut rows = BTreeSet::new();
+    for line in read("tests/traceability/rows.txt").lines() {
+        if line.is_empty() || line.starts_with('#') {
+            continue;
         }
-        rows
+        let [row, level, words] = line
+            .splitn(3, ' ')
+            .collect::<Vec<_>>()
+            .try_into()
+            .unwrap_or_else(|_| panic!("id, level, words: {line}"));
+        assert!(
+            row_ids(&row.to_ascii_lowercase()).eq([row.to_owned()])
+                && ["M", "M+", "S", "S+"].contains(&level)
+                && !words.trim().is_empty(),
+            "id, level, words: {line}"
+        );
+        assert!(rows.insert(row.to_owned()), "twice: {line}");
     }
+    rows
 }
 
 /// The rows that tests name, each with the tests.
