@@ -280,7 +280,7 @@ fn help_lists_every_limit_with_its_unit_its_variable_and_its_default() {
         ("close-timeout", "TIME", "5s"),
         ("linger-timeout", "TIME", "2s"),
         ("drain", "TIME", "10s"),
-        ("read-budget", "SIZE", "64KiB"),
+        ("read-budget", "SIZE", "128KiB"),
         ("write-budget", "SIZE", "256KiB"),
         ("accept-budget", "COUNT", "64"),
         ("letter-budget", "COUNT", "1024"),

@@ -81,10 +81,10 @@ impl<P, S: Socket> Connection<P, S> {
         }
     }
 
-    /// What came from the peer, if that was messages.
+    /// What came from the peer of a WebSocket that was open before, unless that is no more than a pong.
     #[inline]
-    pub(super) fn tally_intake(&mut self, intake: Intake) {
-        if intake.message_count > 0 {
+    pub(super) fn tally_intake(&mut self, intake: Intake, was_open: bool) {
+        if intake.message_count > 0 || (was_open && intake.byte_count > PONG_LEN) {
             let tally = &mut self.activity.get_or_insert_default().tally;
             tally.messages_in += u64::from(intake.message_count);
             tally.bytes_in += intake.byte_count as u64;
@@ -118,7 +118,11 @@ impl<P, S: Socket> Connection<P, S> {
     }
 }
 
-/// What one peer has sent and was sent; bytes are those of the reads and writes that brought messages.
+/// Bytes of the answer to a ping of ours. Peers that send nothing else are many, and nothing is kept for them.
+const PONG_LEN: usize = 6;
+
+/// What one peer has sent and was sent. Bytes are those of frames, without the pongs of peers that do nothing else and
+/// without the first message of those who get no other.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Tally {
     pub(super) bytes_in: u64,
@@ -131,7 +135,7 @@ pub(super) struct Tally {
 impl Tally {
     /// Whether there is anything to remember.
     pub(super) fn is_empty(&self) -> bool {
-        self.messages_in + self.messages_out + self.dropped == 0
+        self.bytes_in + self.messages_out + self.dropped == 0
     }
 }
 

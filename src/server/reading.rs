@@ -122,6 +122,7 @@ impl<P, S: Socket> Connection<P, S> {
         now: &Now,
     ) -> Option<Box<(Recover, Vec<u8>)>> {
         let message_allowance = self.message_allowance(now);
+        let was_open = self.session.is_open();
         let mut intake = Intake {
             byte_count: input.len(),
             ..Intake::default()
@@ -170,7 +171,7 @@ impl<P, S: Socket> Connection<P, S> {
         }
         let message_count = intake.message_count.min(message_allowance);
         now.counters.messages_in.add(u64::from(message_count));
-        self.tally_intake(intake);
+        self.tally_intake(intake, was_open);
         if self.charge(intake, now).is_err() {
             self.tell_end(id, application, now);
         }
