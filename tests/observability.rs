@@ -64,6 +64,10 @@ fn parse(text: &str) -> BTreeMap<String, f64> {
             assert!(value >= 0.0, "{sample}");
             assert!(samples.insert(key.into(), value).is_none(), "{key} twice");
         }
+        if kind == "histogram" {
+            let all = samples[&format!("{name}_bucket{{le=\"+Inf\"}}")];
+            assert_eq!(all, samples[&format!("{name}_count")], "{name}");
+        }
     }
     samples
 }

@@ -166,7 +166,8 @@ impl Page<'_, '_> {
         read: fn(&Counters) -> &Histogram,
     ) -> fmt::Result {
         let bounds = BOUNDS.iter().map(|bound| bound.as_secs_f64());
-        let mut classes: Vec<(f64, u64)> = bounds.chain([f64::MAX]).map(|it| (it, 0)).collect();
+        let mut classes: Vec<(f64, u64)> =
+            bounds.chain([f64::INFINITY]).map(|it| (it, 0)).collect();
         let mut sum = 0.0;
         for counters in self.metrics.loops() {
             let histogram = read(counters);
