@@ -375,3 +375,33 @@ fn connect_when_listening(addr: SocketAddr, server: &mut KilledOnDrop) -> Peer {
     }
     Peer::connect(addr, "/echo")
 }
+
+#[test]
+fn lt_01_the_start_says_who_is_let_in_and_no_secret() {
+    let key = "planted-secret-of-more-than-32-bytes";
+    let flags = [
+        "--access-key",
+        key,
+        "--rest-rate",
+        "off",
+        "--allow-host",
+        "a,b",
+        "--history",
+        "r=5",
+    ];
+    let server = ServerProcess::start(&flags);
+    let access = server.logged("settings for access: ");
+    assert!(access.contains("access keys 1, "), "{access}");
+    assert!(
+        access.contains(
+            "hosts 2, trusted proxies none, rate of services off, failed log-ins in a minute 30"
+        ),
+        "{access}"
+    );
+    let history = server.logged("settings for history: ");
+    assert!(
+        history.ends_with("patterns 1, size limit of a group 256KiB, limit of groups 1000"),
+        "{history}"
+    );
+    assert!(!server.log().contains("planted"));
+}

@@ -1,5 +1,7 @@
 //! Which groups remember what was said, as flags.
 
+use std::fmt;
+
 use clap::Args;
 use switchboard::endpoints::{HistoryRule, HistorySettings};
 
@@ -46,6 +48,18 @@ impl History {
             }
         }
         Ok(settings)
+    }
+}
+
+/// The settings as a line for the start of a server.
+impl fmt::Display for History {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (rule_count, bytes, groups) =
+            (self.history.len(), self.history_bytes, self.history_groups);
+        write!(
+            f,
+            "settings for history: patterns {rule_count}, size limit of a group {bytes}, limit of groups {groups}"
+        )
     }
 }
 

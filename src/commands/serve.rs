@@ -144,8 +144,12 @@ impl Serve {
             .map_err(|error| Failure::Usage(error.to_string()))?;
         let settings = self.endpoint_settings(&config)?;
         self.check_exposure(settings.access_keys.is_empty())?;
+        let own_lines = [
+            self.access_line(settings.access_keys.len()),
+            self.history.to_string(),
+        ];
+        let setting_lines: Vec<_> = config.setting_lines().chain(own_lines).collect();
         let endpoints = Endpoints::new(settings);
-        let setting_lines: Vec<_> = config.setting_lines().collect();
         let mut server = Server::bind(config, &endpoints).map_err(runtime)?;
         // Not before: a server that cannot listen says that and nothing else.
         for line in setting_lines {
@@ -161,6 +165,25 @@ impl Serve {
                 "stopped at once by a second signal".into(),
             )),
         }
+    }
+
+    /// Who may do what, as a line for the start; never a secret.
+    fn access_line(&self, key_count: usize) -> String {
+        let number_or = |count, none| match count {
+            0 => String::from(none),
+            count => count.to_string(),
+        };
+        format!(
+            "settings for access: access keys {}, origins besides our own {}, hosts {}, trusted proxies {}, \
+             rate of services {}, failed log-ins in a minute {}, policies of groups {}",
+            number_or(key_count, "none"),
+            number_or(self.allow_origin.len(), "none"),
+            number_or(self.allow_host.len(), "any"),
+            number_or(self.trusted_proxy.len(), "none"),
+            self.rest_rate,
+            self.credentials.max_failed_log_ins,
+            number_or(self.policy.len(), "none"),
+        )
     }
 
     fn config(&self) -> Config {
