@@ -10,7 +10,7 @@ use super::{HubError, Request};
 use crate::client::ClientError;
 use crate::proto::CloseCode;
 
-/// Asks a hub from any thread, through the [`HubClient`] that it belongs to; cheap to clone.
+/// Asks a hub from any thread, through the [`HubClient`](super::HubClient) that it belongs to; cheap to clone.
 #[derive(Clone)]
 pub struct HubSender {
     pub(super) orders: mpsc::Sender<Order>,
@@ -24,7 +24,7 @@ pub(super) enum Order {
 }
 
 impl HubSender {
-    /// Has something asked of the hub; the answer is a [`HubEvent::Done`] of the client.
+    /// Has something asked of the hub; the answer is a [`HubEvent::Done`](super::HubEvent::Done) of the client.
     ///
     /// # Errors
     ///
