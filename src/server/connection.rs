@@ -296,7 +296,7 @@ mod tests {
             (
                 "Connection without its socket",
                 size_of::<Connection<Peer>>() - size_of::<Option<TcpStream>>(),
-                if cfg!(debug_assertions) { 136 } else { 132 },
+                if cfg!(debug_assertions) { 136 } else { 140 },
             ),
         ];
         for (name, size, expected) in sizes {
