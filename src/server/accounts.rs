@@ -59,7 +59,11 @@ impl<P, S: Socket> Connection<P, S> {
         if queued == 0 {
             return;
         }
-        let abandoned = u32::try_from(self.session.ending().dropped_count).unwrap_or(u32::MAX);
+        // On an open WebSocket nothing was given up.
+        let abandoned = match self.session.is_open() {
+            true => 0,
+            false => u32::try_from(self.session.ending().dropped_count).unwrap_or(u32::MAX),
+        };
         let lost = abandoned.saturating_add(unsent_count).min(queued);
         counters.queued.subtract(u64::from(queued));
         counters.delivered.add(u64::from(queued - lost));
