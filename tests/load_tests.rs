@@ -202,8 +202,8 @@ fn lt_09_sc_04_a_flood_and_stalled_receivers_slow_nobody_down() {
     const ATTEMPTS: usize = 3;
     const ROUNDS: usize = 5;
     const MOST_TIMES: f64 = 1.2;
-    // Two runs of the same differ by half of this here: a tenth of a millisecond is what it takes to be scheduled.
-    const SHARED: Duration = Duration::from_micros(100);
+    // Two runs of the same differ by half of this here; a server that is in the way costs milliseconds.
+    const SHARED: Duration = Duration::from_micros(200);
     const STALLED: usize = CROWD / 100;
     const OUTBOX_KIB: u64 = 512;
     let _alone = machine_alone();
