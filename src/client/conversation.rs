@@ -185,7 +185,7 @@ impl Conversation {
         match code {
             None => self.push(OpCode::Close, &[]),
             Some(code) => {
-                let reason = &reason[..reason.floor_char_boundary(CloseFrame::REASON_LEN_MAX)];
+                let reason = CloseFrame { code, reason }.short_reason();
                 self.push(
                     OpCode::Close,
                     &[&code.get().to_be_bytes(), reason.as_bytes()],

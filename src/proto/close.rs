@@ -66,6 +66,13 @@ impl<'a> CloseFrame<'a> {
     /// The longest reason that fits into a control frame, in bytes.
     pub const REASON_LEN_MAX: usize = 123;
 
+    /// The reason as far as it fits into a control frame, cut at the border of a character.
+    #[must_use]
+    #[expect(clippy::string_slice, reason = "cut at the border of a character")]
+    pub fn short_reason(&self) -> &'a str {
+        &self.reason[..self.reason.floor_char_boundary(Self::REASON_LEN_MAX)]
+    }
+
     /// Parses the payload of a Close frame; `None` if it is empty: no code and no reason.
     ///
     /// # Errors

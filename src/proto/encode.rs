@@ -27,16 +27,17 @@ pub fn encode_masked_frame(out: &mut Vec<u8>, opcode: OpCode, parts: &[&[u8]], k
 /// Appends a Close frame as a server sends it; `None` is an empty one.
 ///
 /// A reason of more than 123 bytes is cut at the border of a character.
-#[expect(clippy::string_slice, reason = "cut at the border of a character")]
 pub fn encode_close(out: &mut Vec<u8>, close: Option<CloseFrame<'_>>) {
-    let Some(CloseFrame { code, reason }) = close else {
+    let Some(close) = close else {
         return encode_frame(out, OpCode::Close, &[]);
     };
-    let reason = &reason[..reason.floor_char_boundary(CloseFrame::REASON_LEN_MAX)];
     encode_frame(
         out,
         OpCode::Close,
-        &[&code.get().to_be_bytes(), reason.as_bytes()],
+        &[
+            &close.code.get().to_be_bytes(),
+            close.short_reason().as_bytes(),
+        ],
     );
 }
 

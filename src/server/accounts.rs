@@ -60,9 +60,10 @@ impl<P, S: Socket> Connection<P, S> {
             return;
         }
         // On an open WebSocket nothing was given up.
-        let abandoned = match self.session.is_open() {
-            true => 0,
-            false => u32::try_from(self.session.ending().dropped_count).unwrap_or(u32::MAX),
+        let abandoned = if self.session.is_open() {
+            0
+        } else {
+            u32::try_from(self.session.ending().dropped_count).unwrap_or(u32::MAX)
         };
         let lost = abandoned.saturating_add(unsent_count).min(queued);
         counters.queued.subtract(u64::from(queued));
