@@ -268,7 +268,7 @@ impl Peer {
         self.taken = self.received.len();
         let mut rest = [0; 64 << 10];
         loop {
-            match self.stream.read(&mut rest) {
+            match uninterrupted(|| self.stream.read(&mut rest)) {
                 Ok(0) => return,
                 Ok(_) => {}
                 Err(error) if error.kind() == ErrorKind::WouldBlock => panic!("it goes on"),
@@ -283,7 +283,7 @@ impl Peer {
             return false;
         }
         self.stream.set_read_timeout(Some(span)).unwrap();
-        let read = self.stream.peek(&mut [0]);
+        let read = uninterrupted(|| self.stream.peek(&mut [0]));
         self.stream.set_read_timeout(Some(DEADLINE)).unwrap();
         matches!(read, Err(error) if is_timeout(&error))
     }
@@ -303,7 +303,7 @@ impl Peer {
                 Instant::now() < deadline,
                 "the server does not stop to send"
             );
-            let count = self.stream.peek(&mut unread).unwrap();
+            let count = uninterrupted(|| self.stream.peek(&mut unread)).unwrap();
             if count != seen.0 {
                 seen = (count, Instant::now());
             }
@@ -381,9 +381,7 @@ impl Peer {
     fn try_next_status(&mut self) -> Option<u16> {
         let mut chunk = [0; 1024];
         while self.received.len() < "HTTP/1.1 101".len() {
-            let count = self
-                .stream
-                .read(&mut chunk)
+            let count = uninterrupted(|| self.stream.read(&mut chunk))
                 .ok()
                 .filter(|&count| count > 0)?;
             self.received.extend_from_slice(&chunk[..count]);
@@ -408,10 +406,9 @@ impl Peer {
         self.taken = 0;
         let mut chunk = [0; 64 << 10];
         while self.received.len() < len {
-            match self.stream.read(&mut chunk) {
+            match uninterrupted(|| self.stream.read(&mut chunk)) {
                 Ok(0) => return false,
                 Ok(count) => self.received.extend_from_slice(&chunk[..count]),
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) if is_timeout(&error) => panic!("nothing came within {DEADLINE:?}"),
                 Err(error) => panic!("the connection was torn: {error}"),
             }
@@ -437,6 +434,16 @@ pub(crate) fn http(addr: SocketAddr, request: &str) -> (Peer, Response) {
 }
 
 /// Whether a read or write has reached its deadline.
+/// The result of a call of the system that no signal cut short: a starting process elsewhere in the test is enough.
+fn uninterrupted<T>(mut call: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+    loop {
+        match call() {
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            result => return result,
+        }
+    }
+}
+
 fn is_timeout(error: &io::Error) -> bool {
     // Which of the two it is depends on the system.
     matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut)
