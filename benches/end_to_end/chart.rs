@@ -5,7 +5,7 @@ use std::fmt::Write;
 use super::report::{Measured, PEERS};
 
 /// Pixels: the names of the rows, the ratios from 0 to [`RATIO_MAX`], the height of a row, the head.
-const NAME_WIDTH: f64 = 330.0;
+const NAME_WIDTH: f64 = 390.0;
 const RATIO_WIDTH: f64 = 420.0;
 const ROW_HEIGHT: f64 = 26.0;
 const HEAD_HEIGHT: f64 = 64.0;
@@ -25,7 +25,7 @@ pub(crate) fn draw(measured: &[Measured]) -> String {
         font-size=\"13\" fill=\"#888\">\n<title>Messages per second of processor time, divided by those of a server \
         without a protocol</title>\n"
     );
-    draw_legend(&mut svg);
+    draw_legend(&mut svg, measured);
     for tenth in [0, 2, 4, 6, 8, 10, 12] {
         let ratio = f64::from(tenth) / 10.0;
         let (x, stroke) = (x_of(ratio), if tenth == 10 { 2 } else { 1 });
@@ -46,11 +46,18 @@ pub(crate) fn draw(measured: &[Measured]) -> String {
     svg
 }
 
-fn draw_legend(svg: &mut String) {
-    let names = ["switchboard"]
+/// The names of the servers that were measured.
+fn draw_legend(svg: &mut String, measured: &[Measured]) {
+    let peers = PEERS.into_iter().zip(&COLOURS[1..]).filter(|&(peer, _)| {
+        measured
+            .iter()
+            .any(|measured| measured.entry_of(peer).is_some())
+    });
+    let ours = [("switchboard", &COLOURS[0])];
+    let names = ours
         .into_iter()
-        .chain(PEERS.map(|peer| peer.name()));
-    for (index, (name, colour)) in (0_u32..).zip(names.zip(COLOURS)) {
+        .chain(peers.map(|(peer, colour)| (peer.name(), colour)));
+    for (index, (name, colour)) in (0_u32..).zip(names) {
         let x = 20.0 + 175.0 * f64::from(index);
         let _ = writeln!(
             svg,
