@@ -202,7 +202,7 @@ fn a_refusal_shows_its_status_and_its_reason() {
     );
     let error = refused.unwrap_err();
     assert!(
-        matches!(&error, ClientError::Refused { status: 404, body } if !body.is_empty()),
+        matches!(&error, ClientError::Refused { status: 404, body, .. } if !body.is_empty()),
         "{error:?}"
     );
     assert!(

@@ -1,14 +1,16 @@
 //! Connecting, and the opening handshake, within one deadline.
 
 use std::io::{self, Read, Write};
-use std::net::{TcpStream, ToSocketAddrs};
+use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
 use std::time::{Duration, Instant};
 
 use super::{ClientConfig, ClientError};
-use crate::http::{Opening, OpeningAnswer, SocketUrl};
+use crate::http::{AnswerBody, Opening, OpeningAnswer, SocketUrl};
 
 /// Most bytes of a refusal's body that are kept to be shown.
 const REASON_BYTES_MAX: usize = 1024;
+/// How long that body may keep whoever waits: it is a courtesy, and some servers never end it.
+const REASON_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// A WebSocket that is open.
 #[derive(Debug)]
@@ -36,21 +38,13 @@ pub(super) fn dial(url: &SocketUrl, config: &ClientConfig) -> Result<Dialed, Cli
         .map(|(name, value)| (name.as_str(), value.as_str()))
         .collect();
     let request = opening.encode(url, &fields).map_err(ClientError::Field)?;
-    let addresses = (url.host(), url.port())
+    let addresses: Vec<_> = (url.host(), url.port())
         .to_socket_addrs()
-        .map_err(|error| ClientError::Resolve(url.host().into(), error))?;
-    let deadline = Deadline(Instant::now() + config.dial_timeout);
-    let mut failure = io::Error::from(io::ErrorKind::NotFound);
-    for address in addresses {
-        match TcpStream::connect_timeout(&address, deadline.left()?) {
-            Ok(stream) => return deadline.exchange(stream, &opening, &request),
-            Err(error) => failure = error,
-        }
-    }
-    Err(match failure.kind() {
-        io::ErrorKind::TimedOut => ClientError::DialTimeout,
-        _ => ClientError::Connect(url.authority().into(), failure),
-    })
+        .map_err(|error| ClientError::Resolve(url.host().into(), error))?
+        .collect();
+    let deadline = Deadline::after(config.dial_timeout);
+    let stream = deadline.connect(url, &addresses)?;
+    deadline.exchange(stream, &opening, &request)
 }
 
 /// A handshake with a key of its own.
@@ -62,9 +56,35 @@ fn opening(config: &ClientConfig) -> Opening {
 }
 
 /// When the whole handshake has to be done.
+#[derive(Clone, Copy)]
 struct Deadline(Instant);
 
 impl Deadline {
+    fn after(timeout: Duration) -> Self {
+        let now = Instant::now();
+        // A time that the clock cannot name is as good as a year.
+        let year = Duration::from_secs(365 * 24 * 60 * 60);
+        Self(now.checked_add(timeout).unwrap_or(now + year))
+    }
+
+    /// The first connection that one of the addresses takes; one that does not answer leaves time for those behind it.
+    fn connect(&self, url: &SocketUrl, addresses: &[SocketAddr]) -> Result<TcpStream, ClientError> {
+        let mut failure = io::Error::from(io::ErrorKind::NotFound);
+        for (tried, address) in addresses.iter().enumerate() {
+            let shares = u32::try_from(addresses.len() - tried).unwrap_or(u32::MAX);
+            // The system takes no timeout of zero.
+            let share = (self.left()? / shares).max(Duration::from_millis(1));
+            match TcpStream::connect_timeout(address, share) {
+                Ok(stream) => return Ok(stream),
+                Err(error) => failure = error,
+            }
+        }
+        Err(match failure.kind() {
+            io::ErrorKind::TimedOut => ClientError::DialTimeout,
+            _ => ClientError::Connect(url.authority().into(), failure),
+        })
+    }
+
     /// The time that is left.
     fn left(&self) -> Result<Duration, ClientError> {
         let left = self.0.saturating_duration_since(Instant::now());
@@ -107,19 +127,29 @@ impl Deadline {
                 OpeningAnswer::Refused {
                     head_len,
                     status,
-                    body_len,
+                    location,
+                    body,
                 } => {
-                    let end = head_len + body_len.unwrap_or(REASON_BYTES_MAX).min(REASON_BYTES_MAX);
-                    // The reason is a courtesy: whatever cuts it short is not worth another error.
-                    while input.len() < end
-                        && self
-                            .read_more(&mut stream, &mut input)
-                            .is_ok_and(|len| len > 0)
-                    {}
-                    input.truncate(end);
-                    let body = String::from_utf8_lossy(&input[head_len..]).into_owned();
-                    return Err(ClientError::Refused { status, body });
+                    input.drain(..head_len);
+                    let body = self.read_reason(&mut stream, &mut input, body);
+                    return Err(ClientError::Refused {
+                        status,
+                        location,
+                        body,
+                    });
                 }
+            }
+        }
+    }
+
+    /// The beginning of a refusal's body; whatever cuts it short is not worth another error.
+    fn read_reason(&self, stream: &mut TcpStream, input: &mut Vec<u8>, body: AnswerBody) -> String {
+        let patience = Self(self.0.min(Instant::now() + REASON_TIMEOUT));
+        loop {
+            let beginning = body.beginning(input, REASON_BYTES_MAX);
+            if beginning.is_complete || !patience.read_more(stream, input).is_ok_and(|len| len > 0)
+            {
+                return String::from_utf8_lossy(&beginning.content).into_owned();
             }
         }
     }

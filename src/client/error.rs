@@ -26,6 +26,8 @@ pub enum ClientError {
     Refused {
         /// The status (RFC 9110 15).
         status: u16,
+        /// Where the answer points to instead, if it does; nobody follows it.
+        location: Option<String>,
         /// The beginning of the answer's body, which often says why.
         body: String,
     },
@@ -61,16 +63,11 @@ impl fmt::Display for ClientError {
             Self::Resolve(host, error) => write!(f, "cannot find {host}: {error}"),
             Self::Connect(server, error) => write!(f, "cannot connect to {server}: {error}"),
             Self::DialTimeout => f.write_str("the server does not answer in time"),
-            Self::Refused { status, body } if body.is_empty() => {
-                write!(f, "the server refuses with status {status}")
-            }
-            Self::Refused { status, body } => {
-                write!(
-                    f,
-                    "the server refuses with status {status}: {}",
-                    body.trim().escape_debug()
-                )
-            }
+            Self::Refused {
+                status,
+                location,
+                body,
+            } => write_refusal(f, *status, location.as_deref(), body),
             Self::Opening(error) => write!(f, "{error}"),
             Self::Protocol(error) => write!(f, "the server broke the protocol: {error}"),
             Self::Lost => f.write_str("the connection is lost"),
@@ -80,6 +77,31 @@ impl fmt::Display for ClientError {
             Self::PingTooLong => f.write_str("the payload of a ping has at most 125 bytes"),
             Self::Io(error) => write!(f, "{error}"),
         }
+    }
+}
+
+/// Most characters of a refusal's body that are shown.
+const BODY_CHARS_MAX: usize = 200;
+
+/// Status, place and reason of a refusal as one line without anything that a terminal would obey.
+fn write_refusal(
+    f: &mut fmt::Formatter<'_>,
+    status: u16,
+    location: Option<&str>,
+    body: &str,
+) -> fmt::Result {
+    write!(f, "the server refuses with status {status}")?;
+    if let Some(location) = location {
+        // Without the query, in which tokens are.
+        let place = location.split('?').next().unwrap_or_default();
+        write!(f, " and points to {}", place.escape_debug())?;
+    }
+    let words: Vec<&str> = body.split_whitespace().collect();
+    let line = words.join(" ").replace(char::is_control, "\u{fffd}");
+    match line.char_indices().nth(BODY_CHARS_MAX) {
+        _ if line.is_empty() => Ok(()),
+        None => write!(f, ": {line}"),
+        Some((len, _)) => write!(f, ": {}…", &line[..len]),
     }
 }
 
@@ -98,5 +120,48 @@ impl std::error::Error for ClientError {
 impl From<io::Error> for ClientError {
     fn from(error: io::Error) -> Self {
         Self::Io(error)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_is_one_short_line_without_queries_and_escape_sequences() {
+        let long = "ä".repeat(BODY_CHARS_MAX + 1);
+        for (location, body, text) in [
+            (None, "", "the server refuses with status 302"),
+            (
+                None,
+                "<h1>\r\n  no\n</h1>\n",
+                "the server refuses with status 302: <h1> no </h1>",
+            ),
+            (
+                None,
+                "a\u{1b}[31mb",
+                "the server refuses with status 302: a\u{fffd}[31mb",
+            ),
+            (
+                Some("https://a/b\n?token=planted"),
+                "gone",
+                "the server refuses with status 302 and points to https://a/b\\n: gone",
+            ),
+            (
+                None,
+                &long,
+                &format!(
+                    "the server refuses with status 302: {}…",
+                    "ä".repeat(BODY_CHARS_MAX)
+                ),
+            ),
+        ] {
+            let error = ClientError::Refused {
+                status: 302,
+                location: location.map(String::from),
+                body: body.into(),
+            };
+            assert_eq!(error.to_string(), text);
+        }
     }
 }

@@ -36,6 +36,7 @@
     )
 )]
 
+mod answer_body;
 mod authority;
 mod error;
 mod extension;
@@ -54,6 +55,7 @@ mod socket_url;
 mod upgrade;
 mod url;
 
+pub use answer_body::{AnswerBody, BodyBeginning};
 pub use error::HttpError;
 pub use extension::{Extension, ExtensionParameter};
 pub use forwarded::TrustedProxies;

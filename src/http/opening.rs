@@ -5,11 +5,11 @@ use std::fmt;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use super::SocketUrl;
 use super::field::{is_token, list_elements, list_has};
 use super::upgrade::accept_key;
+use super::{AnswerBody, SocketUrl};
 
-/// Longest head of an answer, in bytes; real ones have a few hundred.
+/// Longest head of an answer with all that are before it, in bytes; real ones have a few hundred.
 const HEAD_BYTES_MAX: usize = 16 << 10;
 /// Most fields of an answer.
 const FIELDS_MAX: usize = 100;
@@ -40,8 +40,10 @@ pub enum OpeningAnswer {
         head_len: usize,
         /// The status of the answer (RFC 9110 15).
         status: u16,
-        /// Bytes of the body, if the answer says how many.
-        body_len: Option<usize>,
+        /// Where the answer points to instead (RFC 9110 10.2.2), for a person: it is not followed.
+        location: Option<String>,
+        /// How the end of the body is found.
+        body: AnswerBody,
     },
 }
 
@@ -77,8 +79,8 @@ impl Opening {
     ///
     /// # Errors
     ///
-    /// The name of the first field, or `Sec-WebSocket-Protocol`, that cannot be written: its name is no token, its value
-    /// has a control character, or a subprotocol is no token.
+    /// The name of the first field, or `Sec-WebSocket-Protocol`, that cannot be written: its name is no token or belongs to
+    /// the handshake or to a body, its value has a control character, or a subprotocol is no token.
     pub fn encode(&self, url: &SocketUrl, fields: &[(&str, &str)]) -> Result<Vec<u8>, String> {
         let (target, authority, key) = (url.target(), url.authority(), &self.key);
         let mut request = format!(
@@ -98,6 +100,7 @@ impl Opening {
         }
         for (name, value) in fields {
             if !is_token(name.as_bytes())
+                || is_ours(name)
                 || value.contains(|char: char| char.is_control() && char != '\t')
             {
                 return Err((*name).into());
@@ -108,35 +111,55 @@ impl Opening {
         Ok(request.into_bytes())
     }
 
-    /// Judges what the server has answered so far.
+    /// Judges what the server has answered so far. Interim answers before the final one are skipped (RFC 9110 15.2).
     ///
     /// # Errors
     ///
     /// The answer cannot be trusted to open a WebSocket, and the connection has to be dropped.
     pub fn judge(&self, answer: &[u8]) -> Result<OpeningAnswer, OpeningError> {
-        let mut fields = [httparse::EMPTY_HEADER; FIELDS_MAX];
-        let mut response = httparse::Response::new(&mut fields);
-        let head_len = match response.parse(answer) {
-            Ok(httparse::Status::Complete(head_len)) if head_len <= HEAD_BYTES_MAX => head_len,
-            Ok(httparse::Status::Partial) if answer.len() < HEAD_BYTES_MAX => {
-                return Ok(OpeningAnswer::Incomplete);
+        let mut skipped_len: usize = 0;
+        loop {
+            let rest = answer.get(skipped_len..).unwrap_or_default();
+            let head_bytes_max = HEAD_BYTES_MAX.saturating_sub(skipped_len);
+            let mut fields = [httparse::EMPTY_HEADER; FIELDS_MAX];
+            let mut response = httparse::Response::new(&mut fields);
+            let len = match response.parse(rest) {
+                Ok(httparse::Status::Complete(len)) if len <= head_bytes_max => len,
+                Ok(httparse::Status::Partial) if rest.len() < head_bytes_max => {
+                    return Ok(OpeningAnswer::Incomplete);
+                }
+                Ok(_) | Err(httparse::Error::TooManyHeaders) => {
+                    return Err(OpeningError::HeadTooLong);
+                }
+                Err(_) => return Err(OpeningError::NotHttp),
+            };
+            let head_len = skipped_len.saturating_add(len);
+            match response.code.unwrap_or_default() {
+                101 => return self.judge_switch(head_len, &response),
+                100..=199 => skipped_len = head_len,
+                status => {
+                    let head = AnswerHead(response.headers);
+                    let location = head.only("location");
+                    return Ok(OpeningAnswer::Refused {
+                        head_len,
+                        status,
+                        location: location.map(|text| String::from_utf8_lossy(text).into()),
+                        body: AnswerBody::of(status, |name| head.values(name)),
+                    });
+                }
             }
-            Ok(_) | Err(httparse::Error::TooManyHeaders) => return Err(OpeningError::HeadTooLong),
-            Err(_) => return Err(OpeningError::NotHttp),
-        };
-        let status = response.code.unwrap_or_default();
-        let head = AnswerHead(response.headers);
-        if status != 101 {
-            return Ok(OpeningAnswer::Refused {
-                head_len,
-                status,
-                body_len: head.body_len(),
-            });
         }
+    }
+
+    fn judge_switch(
+        &self,
+        head_len: usize,
+        response: &httparse::Response<'_, '_>,
+    ) -> Result<OpeningAnswer, OpeningError> {
         if response.version != Some(1) {
             return Err(OpeningError::NotHttp);
         }
-        let subprotocol = self.judge_upgrade(&head)?;
+        let subprotocol = self.judge_upgrade(&AnswerHead(response.headers))?;
         Ok(OpeningAnswer::Open {
             head_len,
             subprotocol,
@@ -145,7 +168,9 @@ impl Opening {
 
     /// Checks everything that status 101 has to come with; returns the subprotocol.
     fn judge_upgrade(&self, head: &AnswerHead<'_, '_>) -> Result<Option<String>, OpeningError> {
-        if !list_has(head.values("upgrade"), "websocket")
+        let is_websocket = |value: &[u8]| value.eq_ignore_ascii_case(b"websocket");
+        // The protocol that is switched to is one, not a choice (RFC 9110 7.8).
+        if !head.only("upgrade").is_some_and(is_websocket)
             || !list_has(head.values("connection"), "upgrade")
         {
             return Err(OpeningError::NotAnUpgrade);
@@ -192,13 +217,16 @@ impl<'b> AnswerHead<'_, 'b> {
         let mut values = self.values(name);
         values.next().filter(|_| values.next().is_none())
     }
+}
 
-    fn body_len(&self) -> Option<usize> {
-        str::from_utf8(self.only("content-length")?)
-            .ok()?
-            .parse()
-            .ok()
-    }
+/// Whether a field is for the handshake alone to write, or would announce a body, behind which another request could hide.
+fn is_ours(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    name.starts_with("sec-websocket-")
+        || matches!(
+            name.as_str(),
+            "host" | "upgrade" | "connection" | "content-length" | "transfer-encoding"
+        )
 }
 
 /// Without the key, which is nobody's business.
@@ -260,7 +288,18 @@ mod tests {
     #[test]
     fn a_field_cannot_smuggle_another_one_in() {
         let url = SocketUrl::parse("ws://a").unwrap();
-        for (name, value) in [("X", "a\r\nY: b"), ("X:", "a"), ("", "a"), ("X", "a\0")] {
+        for (name, value) in [
+            ("X", "a\r\nY: b"),
+            ("X:", "a"),
+            ("", "a"),
+            ("X", "a\0"),
+            ("hOST", "other"),
+            ("Connection", "close"),
+            ("Content-Length", "100"),
+            ("Transfer-Encoding", "chunked"),
+            ("Sec-WebSocket-Key", "of my own"),
+            ("Sec-WebSocket-Extensions", "permessage-deflate"),
+        ] {
             assert_eq!(opening().encode(&url, &[(name, value)]), Err(name.into()));
         }
         let refused = Opening::new(NONCE, &["a b"]).encode(&url, &[]);
@@ -325,6 +364,13 @@ mod tests {
                 ],
                 OpeningError::NotAnUpgrade,
             ),
+            (
+                &[
+                    "HTTP/1.1 101 x\r\nUpgrade: websocket, h2c\r\nConnection: upgrade\r\n",
+                    ACCEPT,
+                ],
+                OpeningError::NotAnUpgrade,
+            ),
             (&[UPGRADE], OpeningError::WrongAcceptKey),
             (&[UPGRADE, ACCEPT, ACCEPT], OpeningError::WrongAcceptKey),
             (
@@ -385,13 +431,38 @@ mod tests {
         let refused = OpeningAnswer::Refused {
             head_len: head.len(),
             status: 401,
-            body_len: Some(5),
+            location: None,
+            body: AnswerBody::Sized(5),
         };
         assert_eq!(opening().judge(answer.as_bytes()), Ok(refused));
-        let OpeningAnswer::Refused { body_len, .. } = judge(&["HTTP/1.0 302 Found\r\n"]).unwrap()
-        else {
+        let redirected = judge(&["HTTP/1.0 302 Found\r\n", "Location: /b\r\n"]).unwrap();
+        let OpeningAnswer::Refused { location, body, .. } = redirected else {
             panic!("it does not open")
         };
-        assert_eq!(body_len, None);
+        assert_eq!(
+            (location.as_deref(), body),
+            (Some("/b"), AnswerBody::UntilEnd)
+        );
+    }
+
+    #[test]
+    fn interim_answers_are_skipped_and_count_towards_the_limit() {
+        let interim = "HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n";
+        let answer = [interim, interim, UPGRADE, ACCEPT, "\r\n"].concat();
+        for cut in 0..answer.len() {
+            assert_eq!(
+                opening().judge(&answer.as_bytes()[..cut]),
+                Ok(OpeningAnswer::Incomplete)
+            );
+        }
+        let open = OpeningAnswer::Open {
+            head_len: answer.len(),
+            subprotocol: None,
+        };
+        assert_eq!(opening().judge(answer.as_bytes()), Ok(open));
+        assert_eq!(
+            opening().judge(interim.repeat(HEAD_BYTES_MAX / 20).as_bytes()),
+            Err(OpeningError::HeadTooLong)
+        );
     }
 }
