@@ -332,3 +332,126 @@ fn a_url_that_cannot_be_used_is_said_before_anything_is_sent() {
         Err(ClientError::Field(_))
     ));
 }
+
+#[test]
+fn a_refusal_is_told_at_once_however_its_body_ends() {
+    for (answer, text) in [
+        (
+            "HTTP/1.1 403 Forbidden\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nnot\r\n5\r\n here\r\n0\r\n\r\n",
+            "the server refuses with status 403: not here",
+        ),
+        (
+            "HTTP/1.1 301 Moved\r\nLocation: https://a/b?secret\r\nContent-Length: 0\r\n\r\n",
+            "the server refuses with status 301 and points to https://a/b",
+        ),
+        (
+            "HTTP/1.1 429 Too Many Requests\r\nContent-Length: 1000000\r\n\r\nlater",
+            "the server refuses with status 429: later",
+        ),
+        ("SSH-2.0-OpenSSH\r\n", "the server does not speak HTTP/1.1"),
+    ] {
+        let (done, is_done) = std::sync::mpsc::channel::<()>();
+        let (addr, thread) = server(move |mut stream| {
+            read_request(&mut stream);
+            stream.write_all(answer.as_bytes()).unwrap();
+            // It keeps the connection open, as servers do that hope for another request.
+            let _ = is_done.recv_timeout(DEADLINE);
+        });
+        let begun = Instant::now();
+        let error = dial(addr, &ClientConfig::default()).unwrap_err();
+        assert_eq!(error.to_string(), text);
+        assert!(begun.elapsed() < Duration::from_secs(5), "{answer}");
+        drop(done);
+        thread.join().unwrap();
+    }
+}
+
+#[test]
+fn interim_answers_come_before_the_one_that_counts() {
+    let (addr, thread) = server(|mut stream| {
+        stream
+            .write_all(b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n")
+            .unwrap();
+        accept(&mut stream, "", b"\x88\x02\x03\xe8");
+    });
+    let mut socket = dial(addr, &ClientConfig::default()).unwrap();
+    assert_eq!(closed_with(&mut socket), Some(1000));
+    thread.join().unwrap();
+}
+
+#[test]
+fn an_application_that_was_away_still_hears_what_came_meanwhile() {
+    let (go, gone) = std::sync::mpsc::channel();
+    let (answered, is_answered) = std::sync::mpsc::channel();
+    let (addr, thread) = server(move |mut stream| {
+        accept(&mut stream, "", b"");
+        // The ping of a client that has heard nothing for long, and the answer that it will not look at for long.
+        let mut ping = [0; 6];
+        stream.read_exact(&mut ping).unwrap();
+        gone.recv_timeout(DEADLINE).unwrap();
+        stream.write_all(b"\x8a\x00\x81\x01x").unwrap();
+        answered.send(()).unwrap();
+        let _ = stream.read_to_end(&mut Vec::new());
+    });
+    let mut socket = dial(addr, &impatient()).unwrap();
+    for timeout in [impatient().ping_interval, Duration::ZERO] {
+        assert_eq!(socket.next_event(Some(timeout)).unwrap(), None);
+    }
+    go.send(()).unwrap();
+    is_answered.recv_timeout(DEADLINE).unwrap();
+    // Nothing can be waited for here but the time in which the server would count as lost.
+    thread::sleep(impatient().ping_timeout * 2);
+    assert_eq!(next(&mut socket), Event::Pong(Vec::new()));
+    assert_eq!(next(&mut socket), Event::Text("x".into()));
+    drop(socket);
+    thread.join().unwrap();
+}
+
+#[test]
+fn a_server_that_never_stops_talking_takes_neither_the_memory_nor_the_time_of_the_client() {
+    // Messages without payload, which cost the server next to nothing.
+    let (addr, thread) = server(|mut stream| {
+        accept(&mut stream, "", b"");
+        let frames = b"\x81\x00".repeat(32_768);
+        while stream.write_all(&frames).is_ok() {}
+    });
+    let mut socket = dial(addr, &ClientConfig::default()).unwrap();
+    for _ in 0..100_000 {
+        assert_eq!(next(&mut socket), Event::Text(String::new()));
+    }
+    drop(socket);
+    thread.join().unwrap();
+
+    // Pings, which are no events at all: the time that was asked for is kept all the same.
+    let (addr, thread) = server(|mut stream| {
+        accept(&mut stream, "", b"");
+        let frames = b"\x89\x00".repeat(32_768);
+        let mut reader = stream.try_clone().unwrap();
+        let drain =
+            thread::spawn(move || while reader.read(&mut [0; 65_536]).is_ok_and(|len| len > 0) {});
+        while stream.write_all(&frames).is_ok() {}
+        drain.join().unwrap();
+    });
+    let mut socket = dial(addr, &ClientConfig::default()).unwrap();
+    let begun = Instant::now();
+    let event = socket.next_event(Some(Duration::from_millis(200))).unwrap();
+    assert_eq!(event, None);
+    assert!(begun.elapsed() < Duration::from_secs(5));
+    drop(socket);
+    thread.join().unwrap();
+}
+
+#[test]
+fn endless_patience_is_no_overflow() {
+    let (addr, thread) = server(|mut stream| accept(&mut stream, "", b"\x88\x02\x03\xe8"));
+    let mut config = ClientConfig::default();
+    config.dial_timeout = Duration::MAX;
+    config.ping_interval = Duration::MAX;
+    config.close_timeout = Duration::MAX;
+    let mut socket = dial(addr, &config).unwrap();
+    assert!(matches!(
+        socket.next_event(Some(Duration::MAX)).unwrap(),
+        Some(Event::Closed(_))
+    ));
+    thread.join().unwrap();
+}

@@ -13,14 +13,11 @@
 
 use std::fmt;
 
-use super::mask_keys::MaskKeys;
+use super::frame_queue::FrameQueue;
 use crate::proto::{
     CloseCode, CloseFrame, Incoming, Message, MessageLimits, MessageReader, OpCode, ProtocolError,
-    Role, encode_masked_frame,
+    Role,
 };
-
-/// Most bytes of memory that stay for the next frames when everything is written.
-const KEPT_CAPACITY_MAX: usize = 64 << 10;
 
 /// What comes from a server.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,11 +47,8 @@ pub struct Ending {
 pub(super) struct Conversation {
     reader: MessageReader,
     limits: MessageLimits,
-    keys: MaskKeys,
     stage: Stage,
-    /// Masked frames, of which the first `written` bytes are gone.
-    outgoing: Vec<u8>,
-    written: usize,
+    outgoing: FrameQueue,
 }
 
 /// Where the conversation is; see the table of the module.
@@ -71,10 +65,8 @@ impl Conversation {
         Self {
             reader: MessageReader::new(Role::Client),
             limits,
-            keys: MaskKeys::new(),
             stage: Stage::Open,
-            outgoing: Vec::new(),
-            written: 0,
+            outgoing: FrameQueue::new(),
         }
     }
 
@@ -106,12 +98,7 @@ impl Conversation {
                 Incoming::Pong(payload) => return Ok(Some(Event::Pong(payload.into()))),
                 Incoming::Ping(payload) => {
                     if self.stage == Stage::Open {
-                        encode_masked_frame(
-                            &mut self.outgoing,
-                            OpCode::Pong,
-                            &[payload],
-                            self.keys.next_key(),
-                        );
+                        self.outgoing.push_pong(payload);
                     }
                 }
                 Incoming::Close(close) => {
@@ -131,7 +118,7 @@ impl Conversation {
     /// Queues a frame; discards it if the WebSocket is being closed. Payloads of control frames have at most 125 bytes.
     pub(super) fn send(&mut self, opcode: OpCode, payload: &[u8]) {
         if self.stage == Stage::Open {
-            self.push(opcode, &[payload]);
+            self.outgoing.push(opcode, &[payload]);
         }
     }
 
@@ -145,18 +132,12 @@ impl Conversation {
 
     /// The first `len` unsent bytes were written.
     pub(super) fn on_written(&mut self, len: usize) {
-        self.written += len;
-        if self.written == self.outgoing.len() {
-            self.written = 0;
-            self.outgoing.clear();
-            // An idle client keeps no memory of a burst.
-            self.outgoing.shrink_to(KEPT_CAPACITY_MAX);
-        }
+        self.outgoing.on_written(len);
     }
 
     /// Bytes that wait to be written.
     pub(super) fn unsent(&self) -> &[u8] {
-        &self.outgoing[self.written..]
+        self.outgoing.unsent()
     }
 
     /// Whether messages can be sent.
@@ -183,19 +164,15 @@ impl Conversation {
 
     fn push_close(&mut self, code: Option<CloseCode>, reason: &str) {
         match code {
-            None => self.push(OpCode::Close, &[]),
+            None => self.outgoing.push(OpCode::Close, &[]),
             Some(code) => {
                 let reason = CloseFrame { code, reason }.short_reason();
-                self.push(
+                self.outgoing.push(
                     OpCode::Close,
                     &[&code.get().to_be_bytes(), reason.as_bytes()],
                 );
             }
         }
-    }
-
-    fn push(&mut self, opcode: OpCode, parts: &[&[u8]]) {
-        encode_masked_frame(&mut self.outgoing, opcode, parts, self.keys.next_key());
     }
 }
 

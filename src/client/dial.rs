@@ -4,6 +4,7 @@ use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
 use std::time::{Duration, Instant};
 
+use super::patience::after;
 use super::{ClientConfig, ClientError};
 use crate::http::{AnswerBody, Opening, OpeningAnswer, SocketUrl};
 
@@ -42,7 +43,7 @@ pub(super) fn dial(url: &SocketUrl, config: &ClientConfig) -> Result<Dialed, Cli
         .to_socket_addrs()
         .map_err(|error| ClientError::Resolve(url.host().into(), error))?
         .collect();
-    let deadline = Deadline::after(config.dial_timeout);
+    let deadline = Deadline(after(Instant::now(), config.dial_timeout));
     let stream = deadline.connect(url, &addresses)?;
     deadline.exchange(stream, &opening, &request)
 }
@@ -60,13 +61,6 @@ fn opening(config: &ClientConfig) -> Opening {
 struct Deadline(Instant);
 
 impl Deadline {
-    fn after(timeout: Duration) -> Self {
-        let now = Instant::now();
-        // A time that the clock cannot name is as good as a year.
-        let year = Duration::from_secs(365 * 24 * 60 * 60);
-        Self(now.checked_add(timeout).unwrap_or(now + year))
-    }
-
     /// The first connection that one of the addresses takes; one that does not answer leaves time for those behind it.
     fn connect(&self, url: &SocketUrl, addresses: &[SocketAddr]) -> Result<TcpStream, ClientError> {
         let mut failure = io::Error::from(io::ErrorKind::NotFound);

@@ -3,19 +3,47 @@
 //! [`WebSocket`] is one connection: dial it, send, and ask for what comes. It is used by one thread; other threads send
 //! through a [`Sender`] of it.
 //!
+//! A reader, a sender on a thread of its own, and a way out: Ctrl+C closes the WebSocket properly, the reader hears the
+//! server agree, and a second Ctrl+C ends the program at once.
+//!
 //! ```no_run
-//! use switchboard::client::{ClientConfig, ClientError, Event, WebSocket};
+//! use std::thread;
+//! use std::time::Duration;
+//!
+//! use signal_hook::consts::SIGINT;
+//! use signal_hook::iterator::Signals;
+//! use switchboard::client::{ClientConfig, Event, WebSocket};
 //! use switchboard::proto::CloseCode;
 //!
-//! # fn main() -> Result<(), ClientError> {
-//! let mut socket = WebSocket::dial("ws://127.0.0.1:8080/echo", &ClientConfig::default())?;
-//! socket.send_text("hello")?;
-//! // Whoever hears Ctrl+C, or reads lines from a terminal, does it from another thread.
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let mut config = ClientConfig::default();
+//! config.dial_timeout = Duration::from_secs(3);
+//! let mut socket = WebSocket::dial("ws://127.0.0.1:8080/echo", &config)?;
+//!
 //! let sender = socket.sender();
-//! std::thread::spawn(move || sender.close(CloseCode::NORMAL, "bye"));
+//! thread::spawn(move || {
+//!     let mut number = 0_u64;
+//!     // An error says that the WebSocket is gone, and why is the reader's to hear.
+//!     while sender.send_text(format!("message {number}")).is_ok() {
+//!         number += 1;
+//!         thread::sleep(Duration::from_secs(1));
+//!     }
+//! });
+//!
+//! let sender = socket.sender();
+//! let mut signals = Signals::new([SIGINT])?;
+//! thread::spawn(move || {
+//!     let mut arrived = signals.forever();
+//!     arrived.next();
+//!     let _ = sender.close(CloseCode::NORMAL, "bye");
+//!     arrived.next();
+//!     std::process::exit(130);
+//! });
+//!
 //! while let Some(event) = socket.next_event(None)? {
 //!     match event {
 //!         Event::Text(text) => println!("{text}"),
+//!         Event::Binary(bytes) => println!("{} bytes", bytes.len()),
 //!         Event::Closed(ending) => println!("closed: {ending}"),
 //!         _ => {}
 //!     }
@@ -27,6 +55,7 @@
 //! | Module | What it is |
 //! |---|---|
 //! | `conversation` | one connection behind the handshake: a state machine without a socket |
+//! | `frame_queue` | masked frames that wait to be written |
 //! | `mask_keys` | unpredictable keys, drawn in advance |
 //! | `dial` | connecting and the opening handshake, within one deadline |
 //! | `doorbell` | what a client sleeps on |
@@ -38,6 +67,7 @@ mod conversation;
 mod dial;
 mod doorbell;
 mod error;
+mod frame_queue;
 pub mod hub;
 mod mask_keys;
 mod patience;

@@ -14,7 +14,7 @@ use mio::net::TcpStream;
 use super::conversation::Conversation;
 use super::dial::{Dialed, dial};
 use super::doorbell::Doorbell;
-use super::patience::Patience;
+use super::patience::{Patience, after};
 use super::{ClientConfig, ClientError, Event};
 use crate::http::SocketUrl;
 use crate::proto::{CloseCode, OpCode};
@@ -25,6 +25,10 @@ const READ_BUFFER_BYTES: usize = 64 << 10;
 const UNSENT_BYTES_MAX: usize = 1 << 20;
 /// Nothing more is read while events of this size wait to be taken.
 const QUEUED_BYTES_MAX: usize = 16 << 20;
+/// What one of them costs even if it is empty.
+const EVENT_BYTES: usize = size_of::<Event>();
+/// Most reads before something else has its turn: a server that never stops must not keep us from the rest.
+const READS_MAX: usize = 16;
 /// Longest payload of a ping (RFC 6455 5.5).
 const PING_BYTES_MAX: usize = 125;
 
@@ -37,6 +41,8 @@ pub struct WebSocket {
     early: Vec<u8>,
     is_readable: bool,
     is_writable: bool,
+    /// Whether another thread has rung, which nobody was told yet.
+    is_rung: bool,
     buffer: Box<[u8]>,
     conversation: Conversation,
     subprotocol: Option<String>,
@@ -112,6 +118,7 @@ impl WebSocket {
             early: input,
             is_readable: true,
             is_writable: true,
+            is_rung: false,
             buffer: vec![0; READ_BUFFER_BYTES].into_boxed_slice(),
             conversation: Conversation::new(config.message),
             subprotocol,
@@ -172,7 +179,7 @@ impl WebSocket {
     ///
     /// The WebSocket is lost, or the server broke the protocol; told once, after all events before it.
     pub fn next_event(&mut self, timeout: Option<Duration>) -> Result<Option<Event>, ClientError> {
-        let until = timeout.map(|timeout| Instant::now() + timeout);
+        let until = timeout.map(|timeout| after(Instant::now(), timeout));
         loop {
             match self.next_event_or_ring(until)? {
                 // Somebody sends something, which is no event.
@@ -189,7 +196,7 @@ impl WebSocket {
     ) -> Result<Option<Event>, ClientError> {
         loop {
             if let Some(event) = self.queue.pop_front() {
-                self.queued_len -= event.len();
+                self.queued_len -= event.cost();
                 return Ok(Some(event));
             }
             if let Some(error) = self.failure.take() {
@@ -206,7 +213,10 @@ impl WebSocket {
                 return Ok(None);
             }
             let deadline = until.into_iter().chain(self.patience.deadline()).min();
-            if self.wait(deadline)? {
+            if !self.is_rung {
+                self.wait(deadline)?;
+            }
+            if std::mem::take(&mut self.is_rung) {
                 self.step();
                 return Ok(None);
             }
@@ -282,21 +292,40 @@ impl WebSocket {
         if !self.conversation.is_open() {
             self.patience.end_soon(now);
         }
+        if self.patience.judge(now).is_err() {
+            // The application may have been away for long: what has become of the socket meanwhile was not asked.
+            self.wait(Some(now))?;
+            self.write(now)?;
+            self.read()?;
+        }
         self.patience.judge(now)
     }
 
-    /// Sleeps until the socket is ready, another thread wants something, or the deadline; whether another thread does.
-    fn wait(&mut self, deadline: Option<Instant>) -> Result<bool, ClientError> {
+    /// Sleeps until the socket is ready, another thread wants something, or the deadline.
+    fn wait(&mut self, deadline: Option<Instant>) -> Result<(), ClientError> {
+        let deadline = if self.can_read() {
+            // What is there already brings no event.
+            Some(Instant::now())
+        } else {
+            deadline
+        };
         let rung = self.bell.wait(deadline)?;
         self.is_readable |= rung.is_readable;
         self.is_writable |= rung.is_writable;
-        Ok(rung.by_other)
+        self.is_rung |= rung.by_other;
+        Ok(())
+    }
+
+    /// Whether something may be there to read, and room for it.
+    fn can_read(&self) -> bool {
+        self.is_readable && self.queued_len < QUEUED_BYTES_MAX && !self.conversation.is_over()
     }
 
     /// Writes until everything is gone or the socket takes no more.
     fn write(&mut self, now: Instant) -> Result<(), ClientError> {
         while self.is_writable && !self.conversation.unsent().is_empty() {
             match self.stream.write(self.conversation.unsent()) {
+                Ok(0) => return Err(ClientError::Lost),
                 Ok(len) => {
                     self.conversation.on_written(len);
                     self.patience.stalled_since = None;
@@ -316,10 +345,12 @@ impl WebSocket {
         Ok(())
     }
 
-    /// Reads until there is nothing more, or enough waits to be taken.
+    /// Reads until there is nothing more, or enough waits to be taken, or for long enough.
     fn read(&mut self) -> Result<(), ClientError> {
-        while self.is_readable && self.queued_len < QUEUED_BYTES_MAX && !self.conversation.is_over()
-        {
+        for _ in 0..READS_MAX {
+            if !self.can_read() {
+                break;
+            }
             match self.stream.read(&mut self.buffer) {
                 Ok(0) => return Err(ClientError::Lost),
                 Ok(len) => {
@@ -345,7 +376,7 @@ impl WebSocket {
             match self.conversation.next_event(&mut input) {
                 Ok(None) => return Ok(()),
                 Ok(Some(event)) => {
-                    self.queued_len += event.len();
+                    self.queued_len += event.cost();
                     self.queue.push_back(event);
                 }
                 Err(error) => return Err(ClientError::Protocol(error)),
@@ -358,7 +389,7 @@ impl WebSocket {
         if !self.conversation.is_over() {
             return;
         }
-        let deadline = Instant::now() + self.patience.close_timeout;
+        let deadline = after(Instant::now(), self.patience.close_timeout);
         while Instant::now() < deadline {
             if self.write(Instant::now()).is_err() {
                 return;
@@ -417,13 +448,14 @@ impl Sender {
 }
 
 impl Event {
-    /// Bytes of its payload.
-    fn len(&self) -> usize {
-        match self {
-            Self::Text(text) => text.len(),
-            Self::Binary(bytes) | Self::Pong(bytes) => bytes.len(),
-            Self::Closed(_) => 0,
-        }
+    /// Bytes that it takes while it waits.
+    fn cost(&self) -> usize {
+        EVENT_BYTES
+            + match self {
+                Self::Text(text) => text.len(),
+                Self::Binary(bytes) | Self::Pong(bytes) => bytes.len(),
+                Self::Closed(_) => 0,
+            }
     }
 }
 

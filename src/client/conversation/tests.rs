@@ -52,7 +52,12 @@ fn hear_however(bytes: &[u8]) -> (Conversation, Vec<Event>, Option<ProtocolError
 
 /// What a server makes of the frames that wait to be written.
 fn answers(conversation: &Conversation) -> Vec<(OpCode, Vec<u8>)> {
-    let mut bytes = conversation.unsent().to_vec();
+    understood(conversation.unsent())
+}
+
+/// What a server makes of `bytes`.
+fn understood(bytes: &[u8]) -> Vec<(OpCode, Vec<u8>)> {
+    let mut bytes = bytes.to_vec();
     let mut input = &mut bytes[..];
     let mut reader = MessageReader::new(Role::Server);
     let limits = MessageLimits {
@@ -256,10 +261,8 @@ proptest! {
             conversation.on_written(len);
         }
         taken.extend_from_slice(conversation.unsent());
-        let mut replayed = Conversation::new(LIMITS);
-        replayed.outgoing = taken;
         let expected: Vec<_> = payloads.into_iter().map(|payload| (OpCode::Binary, payload)).collect();
-        prop_assert_eq!(answers(&replayed), expected);
+        prop_assert_eq!(understood(&taken), expected);
     }
 
     /// Whatever a server sends, cut anywhere, gives the same events, and never a panic.

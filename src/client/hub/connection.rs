@@ -12,6 +12,7 @@ use super::sender::{HubSender, Order};
 use super::{Answer, Delivered, HubConfig, HubError, HubEvent, Payload, Request, RequestError};
 use crate::client::dial::dial;
 use crate::client::doorbell::Doorbell;
+use crate::client::patience::after;
 use crate::client::{ClientError, Ending, Event, WebSocket};
 use crate::http::SocketUrl;
 use crate::proto::CloseCode;
@@ -145,7 +146,7 @@ impl HubClient {
     ///
     /// As [`HubClient::join`].
     pub fn ask(&mut self, request: Request) -> Result<Delivered, HubError> {
-        let until = Instant::now() + self.config.request_timeout;
+        let until = after(Instant::now(), self.config.request_timeout);
         let ack_id = self.submit(request)?;
         while self.ledger.is_pending(ack_id) && Instant::now() < until {
             self.turn(Some(until))?;
@@ -184,7 +185,7 @@ impl HubClient {
     /// Closes the connection once everything that was asked is answered, or its time is over; go on with
     /// [`HubClient::next_event`] until it is closed. Does nothing if that was asked for already.
     pub fn close(&mut self, code: CloseCode, reason: &str) {
-        let at = Instant::now() + self.config.request_timeout;
+        let at = after(Instant::now(), self.config.request_timeout);
         self.farewell.get_or_insert_with(|| Farewell {
             code,
             reason: reason.into(),
@@ -202,7 +203,7 @@ impl HubClient {
     ///
     /// The connection is lost and cannot be made again; told once.
     pub fn next_event(&mut self, timeout: Option<Duration>) -> Result<Option<HubEvent>, HubError> {
-        let until = timeout.map(|timeout| Instant::now() + timeout);
+        let until = timeout.map(|timeout| after(Instant::now(), timeout));
         loop {
             if let Some(event) = self.events.pop_front() {
                 return Ok(Some(event));
@@ -222,7 +223,7 @@ impl HubClient {
     }
 
     fn await_greeting(&mut self) -> Result<(), HubError> {
-        let until = Instant::now() + self.config.client.dial_timeout;
+        let until = after(Instant::now(), self.config.client.dial_timeout);
         while !self.is_greeted {
             if Instant::now() >= until {
                 return Err(HubError::NotAHub);
@@ -399,7 +400,7 @@ impl HubClient {
             self.since = now;
         }
         let wait = self.backoff.next_wait();
-        if now + wait > self.since + self.config.give_up_after {
+        if now + wait > after(self.since, self.config.give_up_after) {
             self.ledger.give_up(&mut self.events);
             return Err(error.map_or(HubError::Closed, HubError::Client));
         }
