@@ -60,6 +60,7 @@
 //! | `dial` | connecting and the opening handshake, within one deadline |
 //! | `doorbell` | what a client sleeps on |
 //! | `patience` | how long to wait for the server, and for what |
+//! | `sender` | sending from other threads |
 //! | `web_socket` | the one place where socket, clock and conversation meet |
 //! | [`hub`] | the JSON protocol on top, with a connection that comes back |
 
@@ -71,13 +72,15 @@ mod frame_queue;
 pub mod hub;
 mod mask_keys;
 mod patience;
+mod sender;
 mod web_socket;
 
 use std::time::Duration;
 
 pub use self::conversation::{Ending, Event};
 pub use self::error::ClientError;
-pub use self::web_socket::{Sender, WebSocket};
+pub use self::sender::Sender;
+pub use self::web_socket::WebSocket;
 use crate::proto::MessageLimits;
 
 /// How a client connects, and how patient it is.

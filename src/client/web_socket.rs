@@ -4,17 +4,16 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::io::{self, Read, Write};
 use std::net::Shutdown;
-use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver};
 use std::time::{Duration, Instant};
 
-use mio::Waker;
 use mio::net::TcpStream;
 
 use super::conversation::Conversation;
 use super::dial::{Dialed, dial};
 use super::doorbell::Doorbell;
 use super::patience::{Patience, after};
+use super::sender::{Order, Sender};
 use super::{ClientConfig, ClientError, Event};
 use crate::http::SocketUrl;
 use crate::proto::{CloseCode, OpCode};
@@ -58,21 +57,6 @@ pub struct WebSocket {
     is_ended: bool,
 }
 
-/// Sends from any thread through the [`WebSocket`] that it belongs to; cheap to clone.
-///
-/// What is sent is taken over by the thread that waits in [`WebSocket::next_event`], without a limit.
-#[derive(Clone)]
-pub struct Sender {
-    orders: mpsc::Sender<Order>,
-    waker: Arc<Waker>,
-}
-
-/// What another thread wants to be sent.
-enum Order {
-    Send(OpCode, Vec<u8>),
-    Close(CloseCode, String),
-}
-
 impl WebSocket {
     /// Opens a WebSocket at `url`.
     ///
@@ -108,10 +92,7 @@ impl WebSocket {
         let mut stream = TcpStream::from_std(stream);
         bell.watch(&mut stream)?;
         let (orders_in, orders) = mpsc::channel();
-        let sender = Sender {
-            orders: orders_in,
-            waker: bell.waker(),
-        };
+        let sender = Sender::new(orders_in, bell.waker());
         Ok(Self {
             bell,
             stream,
@@ -412,41 +393,6 @@ impl WebSocket {
     }
 }
 
-impl Sender {
-    /// Has a text message sent.
-    ///
-    /// # Errors
-    ///
-    /// [`ClientError::Closed`] if the [`WebSocket`] is gone. One that is just being closed sends nothing and does not say
-    /// so here.
-    pub fn send_text(&self, text: impl Into<String>) -> Result<(), ClientError> {
-        self.order(Order::Send(OpCode::Text, text.into().into_bytes()))
-    }
-
-    /// Has a binary message sent.
-    ///
-    /// # Errors
-    ///
-    /// As [`Sender::send_text`].
-    pub fn send_binary(&self, bytes: impl Into<Vec<u8>>) -> Result<(), ClientError> {
-        self.order(Order::Send(OpCode::Binary, bytes.into()))
-    }
-
-    /// Has the WebSocket closed, after what was sent.
-    ///
-    /// # Errors
-    ///
-    /// [`ClientError::Closed`] if it is gone already.
-    pub fn close(&self, code: CloseCode, reason: impl Into<String>) -> Result<(), ClientError> {
-        self.order(Order::Close(code, reason.into()))
-    }
-
-    fn order(&self, order: Order) -> Result<(), ClientError> {
-        self.orders.send(order).map_err(|_| ClientError::Closed)?;
-        Ok(self.waker.wake()?)
-    }
-}
-
 impl Event {
     /// Bytes that it takes while it waits.
     fn cost(&self) -> usize {
@@ -475,11 +421,5 @@ impl fmt::Debug for WebSocket {
             .field("conversation", &self.conversation)
             .field("subprotocol", &self.subprotocol)
             .finish_non_exhaustive()
-    }
-}
-
-impl fmt::Debug for Sender {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Sender").finish_non_exhaustive()
     }
 }
