@@ -7,10 +7,10 @@ use mio::Interest;
 
 use super::connection::Connection;
 use super::event_loop::EventLoop;
+use super::link::Link;
 use super::listener::Accepted;
 use super::mailbox::Letter;
 use super::places::Place;
-use super::remote::Remote;
 use super::socket::Socket;
 use super::tokens::{id_of, token_of};
 use crate::delivery::SessionId;
@@ -34,8 +34,8 @@ impl<H: Handler, S: Socket> EventLoop<H, S> {
         }
         let mut accepted = Vec::new();
         let budget = self.now.config.accept_budget;
-        let progress = listener.accept(budget, now, &self.now.counters, |socket, remote| {
-            accepted.push((socket, remote));
+        let progress = listener.accept(budget, now, &self.now.counters, |link| {
+            accepted.push(link);
         });
         self.has_unaccepted = progress == Accepted::UntilBudget;
         let is_paused = listener.paused_until().is_some();
@@ -44,13 +44,13 @@ impl<H: Handler, S: Socket> EventLoop<H, S> {
         if self.has_unaccepted {
             self.now.counters.budgets_hit.add(Budget::Accept, 1);
         }
-        for (socket, remote) in accepted {
-            let address = remote.address();
+        for link in accepted {
+            let address = link.address();
             // Only this loop takes places, so it cannot take too many.
             if self.open_count.load(Ordering::Relaxed) >= self.now.config.connections_max {
                 if let Some(listener) = &mut self.listener {
                     log::debug!("{address}: refused, the limit of connections is reached");
-                    listener.refuse(socket, now);
+                    listener.refuse(link, now);
                 }
                 self.now.counters.ended.add(Cause::NoPlace, 1);
                 self.now.counters.responses.add(Status(503), 1);
@@ -59,7 +59,7 @@ impl<H: Handler, S: Socket> EventLoop<H, S> {
             let Ok(place) = self.now.place_at_accept(address) else {
                 if let Some(listener) = &mut self.listener {
                     log::debug!("{address}: refused, its address has too many connections");
-                    listener.refuse_one_of_many(socket, now);
+                    listener.refuse_one_of_many(link, now);
                 }
                 self.now.counters.ended.add(Cause::NoPlace, 1);
                 self.now.counters.responses.add(Status(503), 1);
@@ -69,17 +69,16 @@ impl<H: Handler, S: Socket> EventLoop<H, S> {
             let to = self.next_loop;
             self.next_loop = (to + 1) % self.now.config.loop_count;
             if to == usize::from(self.index) {
-                _ = self.adopt(socket, remote, place);
+                _ = self.adopt(link, place);
             } else {
-                self.post_office
-                    .send(to, Letter::Adopt(socket, remote, place));
+                self.post_office.send(to, Letter::Adopt(link, place));
             }
         }
     }
 
     /// Takes in a connection that another loop has accepted, maybe before it knew that the server drains.
-    pub(super) fn adopt_sent(&mut self, socket: S, remote: Remote, place: Option<Place>) {
-        let adopted = self.adopt(socket, remote, place);
+    pub(super) fn adopt_sent(&mut self, link: Link<S>, place: Option<Place>) {
+        let adopted = self.adopt(link, place);
         if let Some(id) = adopted
             && self.now.is_draining()
         {
@@ -89,19 +88,14 @@ impl<H: Handler, S: Socket> EventLoop<H, S> {
 
     /// Takes in a connection that has a place; its id, or `None` if the system or the loop has no room for it, which
     /// frees the place.
-    pub(super) fn adopt(
-        &mut self,
-        mut socket: S,
-        remote: Remote,
-        place: Option<Place>,
-    ) -> Option<SessionId> {
-        let address = remote.address();
+    pub(super) fn adopt(&mut self, mut link: Link<S>, place: Option<Place>) -> Option<SessionId> {
+        let address = link.address();
         let registry = self.poll.registry();
         let key = self.connections.try_insert_with_key(|key| {
             let id = id_of(self.index, key).ok_or_else(|| io::Error::other("no slot is free"))?;
             let interests = Interest::READABLE | Interest::WRITABLE;
-            registry.register(&mut socket, token_of(id), interests)?;
-            let mut connection = Connection::new(socket, remote, &self.now);
+            registry.register(&mut link, token_of(id), interests)?;
+            let mut connection = Connection::new(link, &self.now);
             connection.hold(place);
             Ok::<_, io::Error>(connection)
         });

@@ -9,10 +9,10 @@ use mio::net::TcpStream;
 use super::accounts::{Metered, Since};
 use super::activity::Activity;
 use super::application::Application;
+use super::link::Link;
 use super::load::Loads;
 use super::places::Places;
 use super::recovery::Recovery;
-use super::remote::Remote;
 use super::socket::Socket;
 use super::timers::Tick;
 use crate::clock::Moment;
@@ -28,13 +28,12 @@ use crate::session::Session;
 /// A peer: its socket, where it is in its life, what it is owed, and what the application knows of it.
 #[derive(Debug)]
 pub(super) struct Connection<P, S = TcpStream> {
-    /// The socket; a recoverable connection can be without one for a while.
-    pub(super) socket: Option<S>,
+    /// The way to the peer; that of a recoverable connection can be without a socket for a while.
+    pub(super) link: Link<S>,
     pub(super) session: Session,
     pub(super) outbox: Outbox,
     /// The application's state, from opening handshake to close or as long as a request waits for its response.
     pub(super) peer: Option<P>,
-    pub(super) remote: Remote,
     /// What only a recoverable connection has.
     pub(super) recovery: Option<Box<Recovery>>,
     /// What only a connection has that does something.
@@ -92,13 +91,12 @@ impl Now {
 }
 
 impl<P, S: Socket> Connection<P, S> {
-    pub(super) fn new(socket: S, remote: Remote, now: &Now) -> Self {
+    pub(super) fn new(link: Link<S>, now: &Now) -> Self {
         Self {
-            socket: Some(socket),
+            link,
             session: Session::new(now.moment, &now.config),
             outbox: Outbox::default(),
             peer: None,
-            remote,
             recovery: None,
             activity: None,
             armed_tick: Tick::NEVER,
@@ -195,13 +193,11 @@ impl<P, S: Socket> Connection<P, S> {
         self.account_for_displaced(&now.counters);
         if self.is_blocked {
             self.outbox.keep_blocked();
-        } else if let Some(socket) = &mut self.socket
-            && !self.session.is_closed()
-        {
+        } else if !self.session.is_closed() && self.link.has_socket() {
             let budget = now.config.write_budget_bytes;
             let written_before = now.counters.bytes_out.get();
-            let mut socket = Metered::new(socket, &now.counters.bytes_out);
-            match self.outbox.write_to(&mut socket, budget, now.moment) {
+            let mut link = Metered::new(&mut self.link, &now.counters.bytes_out);
+            match self.outbox.write_to(&mut link, budget, now.moment) {
                 Ok(Flushed::Everything) => self.on_flushed(now),
                 Ok(Flushed::UntilBlocked) => self.is_blocked = true,
                 Ok(Flushed::UntilBudget) => progress = Progress::Unfinished,
@@ -226,8 +222,7 @@ impl<P, S: Socket> Connection<P, S> {
     fn on_flushed(&mut self, now: &Now) {
         self.account_for_queue(0, &now.counters);
         if self.session.on_flushed(now.moment, &now.config)
-            && let Some(socket) = &self.socket
-            && let Err(error) = socket.finish()
+            && let Err(error) = self.link.finish()
         {
             log::trace!("shutdown: {error}");
             self.session.on_broken();
@@ -290,13 +285,17 @@ mod tests {
             ),
             ("Session", size_of::<Session>(), 48),
             ("Outbox", size_of::<Outbox>(), 24),
-            ("Remote", size_of::<Remote>(), 16),
+            (
+                "Link",
+                size_of::<Link<TcpStream>>(),
+                if cfg!(debug_assertions) { 32 } else { 16 },
+            ),
             ("Peer", size_of::<Peer>(), 16),
             ("Option<Peer>", size_of::<Option<Peer>>(), 16),
             (
-                "Connection without its socket",
-                size_of::<Connection<Peer>>() - size_of::<Option<TcpStream>>(),
-                if cfg!(debug_assertions) { 136 } else { 140 },
+                "Connection",
+                size_of::<Connection<Peer>>(),
+                if cfg!(debug_assertions) { 152 } else { 136 },
             ),
         ];
         for (name, size, expected) in sizes {

@@ -91,7 +91,7 @@ impl EndLog {
             log::log!(
                 level,
                 "end id={id} peer={} {line}",
-                connection.remote.address()
+                connection.link.address()
             );
         }
     }

@@ -297,10 +297,10 @@ impl<H: Handler, S: Socket> EventLoop<H, S> {
                 continue;
             }
             if connection.lost_until().is_some()
-                && let Some(mut socket) = connection.socket.take()
+                && let Some(mut link) = connection.link.take()
             {
                 // It fails only for a socket that is not registered, which is what is wanted.
-                let _ = self.poll.registry().deregister(&mut socket);
+                let _ = self.poll.registry().deregister(&mut link);
             }
             let tick = self.timers.tick_at(connection.deadline(&self.now.config));
             if tick.is_before(connection.armed_tick) {
@@ -341,9 +341,9 @@ impl<H: Handler, S: Socket> EventLoop<H, S> {
             let Some(mut connection) = self.connections.remove(key_of(id)) else {
                 continue;
             };
-            if let Some(mut socket) = connection.socket.take() {
+            if let Some(mut link) = connection.link.take() {
                 // It fails only for a socket that is not registered, and then there is nothing to undo.
-                let _ = self.poll.registry().deregister(&mut socket);
+                let _ = self.poll.registry().deregister(&mut link);
             }
             if connection.is_counted {
                 self.load.set(id, 0);
@@ -372,7 +372,7 @@ impl<H: Handler, S: Socket> EventLoop<H, S> {
         }
         for letter in letters {
             match letter {
-                Letter::Adopt(socket, remote, place) => self.adopt_sent(socket, remote, place),
+                Letter::Adopt(link, place) => self.adopt_sent(link, place),
                 Letter::Deliver(delivery, address) => self.on_delivery(&delivery, address),
                 Letter::Errand(errand, address) => self.on_errand(&errand, address),
                 Letter::Receipt(key, report) => self.on_receipt(key, report),

@@ -8,8 +8,8 @@ use std::time::Duration;
 use mio::net::{TcpListener, TcpStream};
 use mio::{Interest, Registry, Token};
 
+use super::link::Link;
 use super::refusals::Refusals;
-use super::remote::Remote;
 use super::socket::Socket;
 use crate::clock::Moment;
 use crate::config::Config;
@@ -106,7 +106,7 @@ impl<S: Socket> Listener<S> {
         budget: usize,
         now: Moment,
         counters: &Counters,
-        mut take: impl FnMut(S, Remote),
+        mut take: impl FnMut(Link<S>),
     ) -> Accepted {
         self.paused_until = None;
         let mut left = budget;
@@ -118,7 +118,7 @@ impl<S: Socket> Listener<S> {
                 left -= 1;
                 match S::accept_from(socket) {
                     Ok((stream, address)) => {
-                        take(stream, Remote::new(address, *entrance));
+                        take(Link::new(stream, address, *entrance));
                     }
                     Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
                     Err(error) if is_of_one_connection(&error) => {
@@ -141,14 +141,14 @@ impl<S: Socket> Listener<S> {
     }
 
     /// Tells a peer that was accepted that there is no room for it.
-    pub(super) fn refuse(&mut self, socket: S, now: Moment) {
-        self.refusals.refuse(socket, now);
+    pub(super) fn refuse(&mut self, link: Link<S>, now: Moment) {
+        self.refusals.refuse(link, now);
         self.warn_at_times(now, format_args!("the limit of connections is reached"));
     }
 
     /// Tells a peer that was accepted that its client has too many connections already.
-    pub(super) fn refuse_one_of_many(&mut self, socket: S, now: Moment) {
-        self.refusals.refuse(socket, now);
+    pub(super) fn refuse_one_of_many(&mut self, link: Link<S>, now: Moment) {
+        self.refusals.refuse(link, now);
         self.warn_at_times(now, format_args!("an address has too many connections"));
     }
 

@@ -9,10 +9,10 @@ use mio::net::TcpStream;
 
 use super::drain::Drain;
 use super::errand::Errand;
+use super::link::Link;
 use super::places::Place;
 use super::receipts::{ReceiptKey, Report};
 use super::recovery::Attachment;
-use super::remote::Remote;
 use crate::delivery::Delivery;
 use crate::handler::Handler;
 use crate::proto::EncodedFrame;
@@ -25,7 +25,7 @@ const LETTER_BYTES_MAX: usize = 16 << 20;
 /// What loops say to each other.
 pub(super) enum Letter<H: Handler, S = TcpStream> {
     /// A new connection, not registered anywhere yet, is yours.
-    Adopt(S, Remote, Option<Place>),
+    Adopt(Link<S>, Option<Place>),
     /// This socket goes on with a session of yours, or has to be told that there is none.
     Attach(Box<Attachment<S>>),
     /// Deliver this to the recipients among your connections, and tell the sender's loop if it wants to know.

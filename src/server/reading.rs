@@ -1,6 +1,6 @@
 //! What a connection does with what its socket has: bytes to the session, and what that makes of them to the application.
 
-use std::io;
+use std::io::{self, Read};
 
 use super::application::Application;
 use super::connection::{Connection, Now, Progress};
@@ -44,11 +44,8 @@ impl<P, S: Socket> Connection<P, S> {
         }
         let mut budget = now.config.read_budget_bytes;
         while self.session.wants_input(&self.outbox, soft_bytes_max) {
-            let Some(socket) = &mut self.socket else {
-                break;
-            };
             let room = (buffer.len() / 2).min(budget);
-            match socket.read(&mut buffer[..room]) {
+            match self.link.read(&mut buffer[..room]) {
                 Ok(0) => {
                     self.session.on_eof(&self.outbox, now.moment, &now.config);
                     self.tell_end(id, application, now);
@@ -93,8 +90,8 @@ impl<P, S: Socket> Connection<P, S> {
     fn read_rest_of_frame(&mut self, buffer: &mut [u8], read_len: usize) -> usize {
         let (bytes, rest) = buffer.split_at_mut(read_len);
         let missing_len = self.session.missing_len(bytes);
-        match (&mut self.socket, rest.get_mut(..missing_len)) {
-            (Some(socket), Some(rest @ [_, ..])) => socket.read(rest).unwrap_or_default(),
+        match rest.get_mut(..missing_len) {
+            Some(rest @ [_, ..]) => self.link.read(rest).unwrap_or_default(),
             _ => 0,
         }
     }
@@ -149,8 +146,7 @@ impl<P, S: Socket> Connection<P, S> {
                 Event::Answered(ping_time) => now.counters.ping_time.observe(ping_time),
                 Event::Handled => {}
                 Event::Request(request) => {
-                    let remote = &self.remote;
-                    let (answer, place) = answer_to(&request, remote, id, application, now);
+                    let (answer, place) = answer_to(&request, &self.link, id, application, now);
                     if place.is_some() {
                         self.hold(place);
                     }

@@ -14,9 +14,9 @@ use slotmap::{DefaultKey, SlotMap};
 use super::application::Application;
 use super::connection::{Connection, Now, first_ping_after};
 use super::event_loop::EventLoop;
+use super::link::Link;
 use super::mailbox::Letter;
 use super::places::Place;
-use super::remote::Remote;
 use super::socket::Socket;
 use super::tokens::{key_of, token_of};
 use crate::clock::Moment;
@@ -31,8 +31,7 @@ use crate::session::{Cause, Session};
 /// A socket on its way to the session that it recovers.
 #[derive(Debug)]
 pub(super) struct Attachment<S> {
-    socket: S,
-    remote: Remote,
+    link: Link<S>,
     place: Option<Place>,
     recover: Recover,
     /// What came behind the request.
@@ -137,8 +136,7 @@ impl<P, S: Socket> Connection<P, S> {
         };
         recovery.lost_until = None;
         recovery.replay.pause();
-        self.socket = Some(attachment.socket);
-        self.remote = attachment.remote;
+        self.link = attachment.link;
         self.is_blocked = false;
         self.outbox.clear();
         self.session = Session::new(now.moment, &now.config);
@@ -252,19 +250,17 @@ impl<H: Handler, S: Socket> EventLoop<H, S> {
             return;
         };
         connection.session.hand_over();
-        let Some(mut socket) = connection.socket.take() else {
+        let Some(mut link) = connection.link.take() else {
             return;
         };
-        let remote = connection.remote.clone();
         let place = connection.take_place();
-        if let Err(error) = self.poll.registry().deregister(&mut socket) {
+        if let Err(error) = self.poll.registry().deregister(&mut link) {
             log::warn!("{id}: cannot be handed over: {error}");
             return;
         }
         let home = recover.session.loop_index();
         let attachment = Attachment {
-            socket,
-            remote,
+            link,
             place,
             recover,
             input,
@@ -287,15 +283,13 @@ impl<H: Handler, S: Socket> EventLoop<H, S> {
         let Some(connection) = found else {
             return self.refuse_recovery(attachment);
         };
-        if let Some(mut old) = connection.socket.take() {
+        if let Some(mut old) = connection.link.take() {
             // It fails only for a socket that is not registered, which is what is wanted.
             let _ = self.poll.registry().deregister(&mut old);
         }
         let interests = Interest::READABLE | Interest::WRITABLE;
-        let registered =
-            self.poll
-                .registry()
-                .register(&mut attachment.socket, token_of(id), interests);
+        let registry = self.poll.registry();
+        let registered = registry.register(&mut attachment.link, token_of(id), interests);
         if let Err(error) = registered {
             // The connection is without a socket, as if this one had been lost at once.
             log::warn!("{id}: not recovered: {error}");
@@ -312,8 +306,7 @@ impl<H: Handler, S: Socket> EventLoop<H, S> {
     /// Completes the handshake and closes: an HTTP error would make the client try again (PROTOCOL 4).
     fn refuse_recovery(&mut self, attachment: Attachment<S>) {
         let Attachment {
-            socket,
-            remote,
+            link,
             place,
             recover,
             ..
@@ -321,7 +314,7 @@ impl<H: Handler, S: Socket> EventLoop<H, S> {
         // The connection that brought the request has given its place back.
         self.open_count.fetch_add(1, Ordering::Relaxed);
         self.now.counters.accepted.add(1);
-        let Some(id) = self.adopt(socket, remote, place) else {
+        let Some(id) = self.adopt(link, place) else {
             return;
         };
         if let Some(connection) = self.connections.get_mut(key_of(id)) {

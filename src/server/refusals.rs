@@ -1,9 +1,10 @@
 //! Peers for which there is no room: they are told so at once, whatever they want, and do not become connections.
 
 use std::collections::VecDeque;
-use std::io::{self, Read};
+use std::io::{self, Read, Write};
 use std::time::Duration;
 
+use super::link::Link;
 use super::socket::Socket;
 use crate::clock::Moment;
 use crate::http::{HttpError, Response};
@@ -20,7 +21,7 @@ pub(super) struct Refusals<S> {
     /// The whole answer, ready-made.
     response: Vec<u8>,
     /// Oldest first, each with the moment at which it is closed.
-    sockets: VecDeque<(Moment, S)>,
+    links: VecDeque<(Moment, Link<S>)>,
     count_max: usize,
     linger: Duration,
 }
@@ -30,23 +31,23 @@ impl<S: Socket> Refusals<S> {
     pub(super) fn new(count_max: usize, linger: Duration) -> Self {
         Self {
             response: Response::refusal(HttpError::Unavailable).encode(false, true),
-            sockets: VecDeque::new(),
+            links: VecDeque::new(),
             count_max,
             linger,
         }
     }
 
     /// Tells a peer that has just connected to come back later.
-    pub(super) fn refuse(&mut self, mut socket: S, now: Moment) {
+    pub(super) fn refuse(&mut self, mut link: Link<S>, now: Moment) {
         // The buffer of a new socket has room for these few bytes. If the peer is gone already, nobody is left to tell.
-        let is_told = socket.write(&self.response).is_ok() && socket.finish().is_ok();
+        let is_told = link.write(&self.response).is_ok() && link.finish().is_ok();
         if !is_told {
             return;
         }
-        if self.sockets.len() >= self.count_max {
+        if self.links.len() >= self.count_max {
             self.let_oldest_go();
         }
-        self.sockets.push_back((now + self.linger, socket));
+        self.links.push_back((now + self.linger, link));
     }
 
     /// Closes the sockets that have lingered long enough.
@@ -58,23 +59,23 @@ impl<S: Socket> Refusals<S> {
 
     /// When [`Refusals::let_go`] has something to do.
     pub(super) fn next_end(&self) -> Option<Moment> {
-        self.sockets.front().map(|&(end, _)| end)
+        self.links.front().map(|&(end, _)| end)
     }
 
     /// Closes the oldest socket, after reading what its peer has said.
     fn let_oldest_go(&mut self) {
-        if let Some((_, mut socket)) = self.sockets.pop_front() {
-            discard_input(&mut socket);
+        if let Some((_, mut link)) = self.links.pop_front() {
+            discard_input(&mut link);
         }
     }
 }
 
 /// Reads what has come and drops it.
-fn discard_input(socket: &mut impl Read) {
+fn discard_input(link: &mut impl Read) {
     let mut left = DISCARDED_BYTES_MAX;
     let mut buffer = [0; 4 << 10];
     while left > 0 {
-        match socket.read(&mut buffer) {
+        match link.read(&mut buffer) {
             Ok(count @ 1..) => left = left.saturating_sub(count),
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             _ => break,

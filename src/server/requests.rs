@@ -4,9 +4,9 @@ use std::time::SystemTime;
 
 use super::application::Application;
 use super::connection::{Connection, Now, first_ping_after};
+use super::link::Link;
 use super::places::Place;
 use super::recovery::Recovery;
-use super::remote::Remote;
 use super::socket::Socket;
 use crate::clock::Moment;
 use crate::delivery::SessionId;
@@ -28,7 +28,7 @@ impl<P, S: Socket> Connection<P, S> {
         let verdict = if now.is_draining() {
             Err(Response::refusal(HttpError::Unavailable))
         } else {
-            let arrival = arrival_of(&request, &self.remote, now);
+            let arrival = arrival_of(&request, &self.link, now);
             application.handler.on_expectation(&request, arrival)
         };
         match verdict {
@@ -95,21 +95,21 @@ impl<P, S: Socket> Connection<P, S> {
 }
 
 /// What a request is answered with, and the place of its client if the connection becomes a WebSocket through a proxy.
-pub(super) fn answer_to<H: Handler>(
+pub(super) fn answer_to<H: Handler, S>(
     request: &Request<'_>,
-    remote: &Remote,
+    link: &Link<S>,
     id: SessionId,
     application: &mut Application<H>,
     now: &Now,
 ) -> (Answer<H::Peer>, Option<Place>) {
-    let arrival = arrival_of(request, remote, now);
+    let arrival = arrival_of(request, link, now);
     let (handler, mut out) = application.for_session(id);
     if now.is_draining() {
         let response = handler.on_request_while_draining(request, arrival);
         let refusal = || Response::refusal(HttpError::Unavailable);
         return (Answer::Respond(response.unwrap_or_else(refusal)), None);
     }
-    let Ok(place) = now.place_at_request(remote.address(), request) else {
+    let Ok(place) = now.place_at_request(link.address(), request) else {
         let response = Response::refusal(HttpError::TooManyConnections);
         return (Answer::Respond(response), None);
     };
@@ -119,11 +119,11 @@ pub(super) fn answer_to<H: Handler>(
 }
 
 /// Whence and when `request` comes, which is complete now.
-fn arrival_of(request: &Request<'_>, remote: &Remote, now: &Now) -> Arrival {
-    let address = remote.address();
+fn arrival_of<S>(request: &Request<'_>, link: &Link<S>, now: &Now) -> Arrival {
+    let address = link.address();
     Arrival {
         remote: address,
-        entrance: remote.entrance(),
+        entrance: link.entrance(),
         client: now.config.trusted_proxies.client_of(address.ip(), request),
         moment: now.moment,
         is_overloaded: now.is_overloaded(),

@@ -137,8 +137,8 @@ impl<H: Handler, S: Socket> EventLoop<H, S> {
         let mut letters = Vec::new();
         self.post_office.take(usize::MAX, &mut letters);
         for letter in letters {
-            if let Letter::Adopt(socket, remote, place) = letter {
-                self.adopt(socket, remote, place);
+            if let Letter::Adopt(link, place) = letter {
+                self.adopt(link, place);
             }
         }
         let cut_off: Vec<_> = self.ids().collect();
