@@ -11,6 +11,25 @@ seed() {
     printf "$2" > "$1.seed"
 }
 
+# Cut, events before the client closes, bytes; \001 stands for a good answer to the opening handshake.
+accept='Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo='
+upgrade='HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n'
+seed client/messages         '\002\377\001\201\002hi\202\003\000\001\002\212\001p\210\002\003\350'
+seed client/fragments        '\001\377\001\001\001\303\211\001p\200\001\251\210\000'
+seed client/closed_by_us     '\003\001\001\201\001a\201\001b\211\000\201\001c\210\005\003\350bye'
+seed client/masked           '\001\377\001\201\201\001\002\003\004a'
+seed client/violation        '\001\000\001\201\001a\303\000'
+seed client/wrong_text       '\004\377\001\001\002\303\251\200\001\377'
+seed client/too_big          '\004\377\001\202\176\000\311'
+seed client/closed_badly     '\004\377\001\210\002\003\355'
+seed client/subprotocol      "\005\377${upgrade}${accept}\r\nSec-WebSocket-Protocol: chat\r\n\r\n\201\002hi"
+seed client/extension        "\005\377${upgrade}${accept}\r\nSec-WebSocket-Extensions: permessage-deflate\r\n\r\n"
+seed client/wrong_accept     "\005\377${upgrade}Sec-WebSocket-Accept: AAAA\r\n\r\n"
+seed client/interim          "\005\377HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n${upgrade}${accept}\r\n\r\n\210\000"
+seed client/refused          '\005\377HTTP/1.1 403 Forbidden\r\nContent-Length: 5\r\n\r\nsorry'
+seed client/refused_chunked  '\005\377HTTP/1.1 503 Busy\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nbad\r\n0\r\n\r\n'
+seed client/redirected       '\005\377HTTP/1.0 302 Found\r\nLocation: /b?c\r\n\r\n'
+
 # Settings: 000 is a server with large limits, 001 a client; 002 and 003 the same with small ones.
 hello_masked='\201\205\067\372\041\075\177\237\115\121\130'
 seed decoder/hello_masked             "\000\001$hello_masked"

@@ -19,6 +19,8 @@
 use std::fs;
 use std::path::Path;
 
+#[path = "../fuzz/oracles/client.rs"]
+mod client;
 #[path = "../fuzz/oracles/decoder.rs"]
 mod decoder;
 #[path = "../fuzz/oracles/http.rs"]
@@ -35,6 +37,11 @@ mod round_trip;
 mod session;
 #[path = "../fuzz/oracles/session_frames.rs"]
 mod session_frames;
+
+#[test]
+fn the_corpus_of_client_replays() {
+    replay("client", client::check);
+}
 
 #[test]
 fn the_corpus_of_decoder_replays() {

@@ -42,9 +42,27 @@ pub struct Ending {
     pub reason: String,
 }
 
-/// The protocol of one connection: bytes of the server in, events out; messages in, bytes for the server out.
+/// The protocol of one connection behind the opening handshake: bytes of the server in, events out; messages in, bytes for
+/// the server out. [`WebSocket`](super::WebSocket) is this with a socket and a clock; whoever has those already takes it
+/// alone.
+///
+/// ```
+/// use switchboard::client::{ClientConfig, Conversation, Event};
+/// use switchboard::proto::OpCode;
+///
+/// let mut conversation = Conversation::new(ClientConfig::default().message);
+/// let mut arrived = *b"\x81\x02hi\x89\x00";
+/// let mut input = &mut arrived[..];
+/// assert_eq!(conversation.next_event(&mut input), Ok(Some(Event::Text("hi".into()))));
+/// assert_eq!(conversation.next_event(&mut input), Ok(None));
+/// conversation.send(OpCode::Text, b"hello");
+/// // A pong of 6 bytes and a text of 11: masked, so that nobody knows what they look like.
+/// assert_eq!(conversation.unsent().len(), 6 + 11);
+/// conversation.on_written(17);
+/// # Ok::<(), switchboard::proto::ProtocolError>(())
+/// ```
 #[derive(Debug)]
-pub(super) struct Conversation {
+pub struct Conversation {
     reader: MessageReader,
     limits: MessageLimits,
     stage: Stage,
@@ -61,7 +79,8 @@ enum Stage {
 
 impl Conversation {
     /// A WebSocket that has just been opened.
-    pub(super) fn new(limits: MessageLimits) -> Self {
+    #[must_use]
+    pub fn new(limits: MessageLimits) -> Self {
         Self {
             reader: MessageReader::new(Role::Client),
             limits,
@@ -75,10 +94,7 @@ impl Conversation {
     /// # Errors
     ///
     /// The server broke the protocol. The Close frame that says so is queued, and nothing that comes later counts.
-    pub(super) fn next_event(
-        &mut self,
-        input: &mut &mut [u8],
-    ) -> Result<Option<Event>, ProtocolError> {
+    pub fn next_event(&mut self, input: &mut &mut [u8]) -> Result<Option<Event>, ProtocolError> {
         while self.stage != Stage::Over {
             let incoming = match self.reader.next(input, &self.limits) {
                 Ok(None) => return Ok(None),
@@ -116,14 +132,14 @@ impl Conversation {
     }
 
     /// Queues a frame; discards it if the WebSocket is being closed. Payloads of control frames have at most 125 bytes.
-    pub(super) fn send(&mut self, opcode: OpCode, payload: &[u8]) {
+    pub fn send(&mut self, opcode: OpCode, payload: &[u8]) {
         if self.stage == Stage::Open {
             self.outgoing.push(opcode, &[payload]);
         }
     }
 
     /// Queues our Close frame if none was; a reason of more than 123 bytes is cut.
-    pub(super) fn close(&mut self, code: CloseCode, reason: &str) {
+    pub fn close(&mut self, code: CloseCode, reason: &str) {
         if self.stage == Stage::Open {
             self.push_close(Some(code), reason);
             self.stage = Stage::Closing;
@@ -131,22 +147,29 @@ impl Conversation {
     }
 
     /// The first `len` unsent bytes were written.
-    pub(super) fn on_written(&mut self, len: usize) {
+    ///
+    /// # Panics
+    ///
+    /// If there are not so many.
+    pub fn on_written(&mut self, len: usize) {
         self.outgoing.on_written(len);
     }
 
     /// Bytes that wait to be written.
-    pub(super) fn unsent(&self) -> &[u8] {
+    #[must_use]
+    pub fn unsent(&self) -> &[u8] {
         self.outgoing.unsent()
     }
 
     /// Whether messages can be sent.
-    pub(super) fn is_open(&self) -> bool {
+    #[must_use]
+    pub fn is_open(&self) -> bool {
         self.stage == Stage::Open
     }
 
     /// Whether nothing that comes counts any more.
-    pub(super) fn is_over(&self) -> bool {
+    #[must_use]
+    pub fn is_over(&self) -> bool {
         self.stage == Stage::Over
     }
 

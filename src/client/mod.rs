@@ -54,7 +54,7 @@
 //!
 //! | Module | What it is |
 //! |---|---|
-//! | `conversation` | one connection behind the handshake: a state machine without a socket |
+//! | [`Conversation`] | one connection behind the handshake: a state machine without a socket |
 //! | `frame_queue` | masked frames that wait to be written |
 //! | `mask_keys` | unpredictable keys, drawn in advance |
 //! | `dial` | connecting and the opening handshake, within one deadline |
@@ -77,7 +77,7 @@ mod web_socket;
 
 use std::time::Duration;
 
-pub use self::conversation::{Ending, Event};
+pub use self::conversation::{Conversation, Ending, Event};
 pub use self::error::ClientError;
 pub use self::sender::Sender;
 pub use self::web_socket::WebSocket;

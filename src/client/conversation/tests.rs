@@ -173,6 +173,142 @@ fn what_a_server_must_not_send_is_answered_with_its_close_code_and_nothing_behin
     }
 }
 
+/// A frame of a server with a length in its shortest form.
+fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
+    let mut bytes = vec![first];
+    match payload.len() {
+        len @ ..=125 => bytes.extend(u8::try_from(len)),
+        len => {
+            bytes.push(126);
+            bytes.extend(u16::try_from(len).unwrap().to_be_bytes());
+        }
+    }
+    bytes.extend(payload);
+    bytes
+}
+
+#[test]
+fn both_sides_of_every_boundary_are_told_apart() {
+    use ProtocolError as E;
+    let bytes = |len| vec![7; len];
+    let cut_text = [frame(0x01, "ä€".as_bytes()), frame(0x80, b"\xf0\x9f\x98")].concat();
+    let wrong_text = [frame(0x01, b"\xf0\x9f"), frame(0x80, b"\x28\x80")].concat();
+    for (name, bytes, expected) in [
+        ("a message at the limit", frame(0x82, &bytes(1000)), None),
+        (
+            "one over it",
+            frame(0x82, &bytes(1001)),
+            Some(E::MessageTooBig),
+        ),
+        (
+            "fragments at the limit",
+            [frame(0x02, &bytes(999)), frame(0x80, b"x")].concat(),
+            None,
+        ),
+        (
+            "fragments one over it",
+            [frame(0x02, &bytes(999)), frame(0x80, b"xy")].concat(),
+            Some(E::MessageTooBig),
+        ),
+        (
+            "as many fragments as may be",
+            [frame(0x02, b""), frame(0, b"").repeat(2), frame(0x80, b"")].concat(),
+            None,
+        ),
+        (
+            "one more",
+            [frame(0x02, b""), frame(0, b"").repeat(4)].concat(),
+            Some(E::TooManyFragments),
+        ),
+        ("a long ping", frame(0x89, &bytes(125)), None),
+        (
+            "one too long",
+            frame(0x89, &bytes(126)),
+            Some(E::ControlFrameTooLong),
+        ),
+        (
+            "a long reason",
+            frame(0x88, &[&b"\x03\xe8"[..], &[b'x'; 123]].concat()),
+            None,
+        ),
+        (
+            "one too long",
+            frame(0x88, &[&b"\x03\xe8"[..], &[b'x'; 124]].concat()),
+            Some(E::ControlFrameTooLong),
+        ),
+        ("126 in 16 bits", frame(0x82, &bytes(126)), None),
+        (
+            "65,535 in 64 bits",
+            b"\x82\x7f\0\0\0\0\0\0\xff\xff".to_vec(),
+            Some(E::LengthNotMinimal),
+        ),
+        (
+            "a text to the last character",
+            frame(0x81, "\u{10ffff}".as_bytes()),
+            None,
+        ),
+        (
+            "one beyond it",
+            frame(0x81, b"\xf4\x90\x80\x80"),
+            Some(E::InvalidUtf8),
+        ),
+        (
+            "the last before the surrogates",
+            frame(0x81, b"\xed\x9f\xbf"),
+            None,
+        ),
+        (
+            "the first of them",
+            frame(0x81, b"\xed\xa0\x80"),
+            Some(E::InvalidUtf8),
+        ),
+        (
+            "a character in more bytes than it needs",
+            frame(0x81, b"\xc0\xaf"),
+            Some(E::InvalidUtf8),
+        ),
+        (
+            "a text that ends inside a character",
+            cut_text,
+            Some(E::InvalidUtf8),
+        ),
+        (
+            "a character that goes wrong in the next fragment",
+            wrong_text,
+            Some(E::InvalidUtf8),
+        ),
+        ("no UTF-8, but binary", frame(0x82, b"\xff\xfe"), None),
+    ] {
+        assert_eq!(hear_however(&bytes).2, expected, "{name}");
+    }
+}
+
+#[test]
+fn every_first_byte_and_every_close_code_is_judged_as_the_rfc_says() {
+    for first in 0..=u8::MAX {
+        let is_known = matches!(first, 0x01 | 0x02 | 0x81 | 0x82 | 0x88 | 0x89 | 0x8a);
+        let (.., error) = hear(&[first, 0], &[]);
+        assert_eq!(error.is_none(), is_known, "{first:#x}");
+        let (.., error) = hear(&[first, 0x80], &[]);
+        assert!(error.is_some(), "{first:#x} masked");
+    }
+    for code in 0..=u16::MAX {
+        let may_be_sent = matches!(code, 1000..=1003 | 1007..=1014 | 3000..=4999);
+        let (conversation, events, error) = hear(&frame(0x88, &code.to_be_bytes()), &[]);
+        if may_be_sent {
+            assert_eq!((events, error), (vec![closed(code, "")], None), "{code}");
+        } else {
+            let refused = (vec![], Some(ProtocolError::InvalidCloseCode));
+            assert_eq!((events, error), refused, "{code}");
+        }
+        let answer = if may_be_sent { code } else { 1002 };
+        let [(OpCode::Close, payload)] = &answers(&conversation)[..] else {
+            panic!("{code}: one Close frame")
+        };
+        assert_eq!(payload[..2], answer.to_be_bytes(), "{code}");
+    }
+}
+
 #[test]
 fn a_ping_is_answered_with_its_payload_until_we_close() {
     let (mut conversation, ..) = hear_however(b"\x89\x02hi\x89\x00");
