@@ -171,7 +171,7 @@ fn encode(criterion: &mut Criterion) {
 
 /// Encodes the payload `count` times; where the last frame lies.
 fn encode_turn(buffer: &mut FrameBuffer, payload: &[u8], count: usize) -> FrameRange {
-    let mut last = FrameRange { start: 0, end: 0 };
+    let mut last = FrameRange::new(0, 0);
     for _ in 0..count {
         last = black_box(buffer.encode(OpCode::Text, &[payload]));
     }

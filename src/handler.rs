@@ -19,7 +19,7 @@ use crate::delivery::{
 };
 use crate::http::{ClientAddress, Handshake, Request, Response};
 use crate::metrics::Metrics;
-use crate::proto::{CloseCode, FrameBuffer, FrameRange, Message, OpCode};
+use crate::proto::{AtHand, CloseCode, FrameBuffer, FrameRange, Message, OpCode};
 
 /// An application: every loop has its own clone, and what it knows of one connection is its [`Handler::Peer`].
 pub trait Handler: Clone + Send + 'static {
@@ -256,6 +256,7 @@ pub struct Outgoing<'a, N = ()> {
     session: SessionId,
     frames: &'a mut FrameBuffer,
     wishes: &'a mut Vec<Wish<N>>,
+    at_hand: Option<AtHand<'a>>,
     is_closing: bool,
 }
 
@@ -271,8 +272,15 @@ impl<'a, N> Outgoing<'a, N> {
             session,
             frames,
             wishes,
+            at_hand: None,
             is_closing: false,
         }
+    }
+
+    /// The same, for a handler that is told of a message which can be sent on from where it is.
+    #[must_use]
+    pub fn with_message_at_hand(self, at_hand: Option<AtHand<'a>>) -> Self {
+        Self { at_hand, ..self }
     }
 
     /// The connection on whose behalf all this is asked.
@@ -284,18 +292,14 @@ impl<'a, N> Outgoing<'a, N> {
     /// Sends one message to the connection itself; its payload is the concatenation of `parts`.
     pub fn reply(&mut self, opcode: OpCode, parts: &[&[u8]]) {
         let frame = self.frames.encode(opcode, parts);
-        if let Some(Wish {
-            session,
-            what: What::Reply(last, count),
-        }) = self.wishes.last_mut()
-            && *session == self.session
-            && last.end == frame.start
-        {
-            last.end = frame.end;
-            *count += 1;
-            return;
-        }
-        self.wish(What::Reply(frame, 1));
+        self.reply_frame(frame);
+    }
+
+    /// Sends `message` to the connection itself. If the handler is just told of it and it is long, it is not copied.
+    #[inline]
+    pub fn send_back(&mut self, message: Message<'_>) {
+        let frame = self.frames.encode_message(message, self.at_hand);
+        self.reply_frame(frame);
     }
 
     /// Sends one message to whom `delivery` says; its payload is the concatenation of `parts`.
@@ -312,6 +316,15 @@ impl<'a, N> Outgoing<'a, N> {
         self.wish(What::Deliver {
             delivery: delivery.map(|()| frame),
             token,
+        });
+    }
+
+    /// Sends `message` to whom `delivery` says. If the handler is just told of it and it is long, it is not copied.
+    pub fn pass_on(&mut self, delivery: Delivery<()>, message: Message<'_>) {
+        let frame = self.frames.encode_message(message, self.at_hand);
+        self.wish(What::Deliver {
+            delivery: delivery.map(|()| frame),
+            token: None,
         });
     }
 
@@ -385,6 +398,21 @@ impl<'a, N> Outgoing<'a, N> {
     /// Sends again what a recovered peer has not acknowledged, behind what was sent so far.
     pub fn replay(&mut self) {
         self.wish(What::Replay);
+    }
+
+    #[inline]
+    fn reply_frame(&mut self, frame: FrameRange) {
+        if let Some(Wish {
+            session,
+            what: What::Reply(last, count),
+        }) = self.wishes.last_mut()
+            && *session == self.session
+            && last.try_merge(frame)
+        {
+            *count += 1;
+            return;
+        }
+        self.wish(What::Reply(frame, 1));
     }
 
     fn wish(&mut self, what: What<N>) {

@@ -35,7 +35,8 @@
 //! Each event loop is one thread with one `Poll`, one read buffer for all its connections, and its own registry. In a
 //! turn, bytes that are ready are read and unmasked in place; a message that one read holds is borrowed by the handler,
 //! which says what is to be sent to whom. Every frame of the turn is encoded once, back to back, into one buffer that
-//! then becomes immutable and shared ([`proto::FrameBuffer`]). What a receiver is owed are ranges of such buffers, and
+//! then becomes immutable and shared ([`proto::FrameBuffer`]); a long message that is sent on as it is becomes a frame in
+//! the read buffer itself, which is shared in its turn ([`proto::AtHand`]). What a receiver is owed are ranges of such buffers, and
 //! ranges that touch merge: sixteen messages to a group are one range and one plain write per receiver. Only a receiver
 //! that blocks gets a copy of its own bytes, so that it does not pin what belongs to others.
 //!

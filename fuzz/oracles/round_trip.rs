@@ -145,7 +145,7 @@ fn assert_from_server(sent: &[Sent]) {
             .collect();
         let shared = buffer.share();
         assert!(buffer.is_empty());
-        let mut merged = shared.slice(FrameRange { start: 0, end: 0 });
+        let mut merged = shared.slice(FrameRange::new(0, 0));
         for range in ranges {
             let frame = shared.slice(range);
             assert_eq!(frame_len_at(frame.as_bytes()), frame.len());

@@ -5,7 +5,7 @@ use crate::proto::Message;
 
 /// Sends `message` back to its sender, text as text and binary as binary.
 pub(super) fn on_message(message: Message<'_>, out: &mut Outgoing<'_>) {
-    out.reply(message.opcode(), &[message.payload()]);
+    out.send_back(message);
 }
 
 #[cfg(test)]

@@ -4,7 +4,8 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::{fmt, mem};
 
-use super::{OpCode, encode_frame};
+use super::passage::Passage;
+use super::{AtHand, Message, OpCode, encode_frame};
 
 /// The frames of one turn, encoded back to back into one buffer that is then shared.
 ///
@@ -36,6 +37,8 @@ pub struct FrameBuffer {
     bytes: Vec<u8>,
     /// Buffers that were shared, oldest first; each can be reused once nobody else holds it.
     pool: Vec<Arc<Vec<u8>>>,
+    /// The frames since the last `share` that are not here but in the input.
+    passage: Passage,
 }
 
 impl FrameBuffer {
@@ -51,10 +54,35 @@ impl FrameBuffer {
     pub fn encode(&mut self, opcode: OpCode, parts: &[&[u8]]) -> FrameRange {
         let start = to_offset(self.bytes.len());
         encode_frame(&mut self.bytes, opcode, parts);
-        FrameRange {
-            start,
-            end: to_offset(self.bytes.len()),
-        }
+        FrameRange::new(start, to_offset(self.bytes.len()))
+    }
+
+    /// Encodes `message` as one final, unmasked frame: where it came, if it is the one at hand.
+    ///
+    /// Before the input is used for anything else, [`write_passed_headers`](Self::write_passed_headers) has to be called
+    /// and the frames have to be shared: ranges in the input are [`slices`](EncodedFrame::slice) of that.
+    #[inline]
+    pub fn encode_message(
+        &mut self,
+        message: Message<'_>,
+        at_hand: Option<AtHand<'_>>,
+    ) -> FrameRange {
+        let (opcode, payload) = (message.opcode(), message.payload());
+        at_hand
+            .filter(|at_hand| at_hand.is(payload))
+            .and_then(|at_hand| self.passage.pass(at_hand, opcode))
+            .unwrap_or_else(|| self.encode(opcode, &[payload]))
+    }
+
+    /// Makes frames of those messages in `input` that are sent on.
+    pub fn write_passed_headers(&self, input: &mut [u8]) {
+        self.passage.write_headers(input);
+    }
+
+    /// Whether frames since the last [`share`](Self::share) are in the input.
+    #[inline]
+    pub fn has_passed(&self) -> bool {
+        !self.passage.is_empty()
     }
 
     /// Ends this buffer: all that was encoded since the last call is shared and immutable from now
@@ -62,6 +90,7 @@ impl FrameBuffer {
     #[must_use]
     pub fn share(&mut self) -> EncodedFrame {
         let end = to_offset(self.bytes.len());
+        self.passage.clear();
         let buffer = self.exchange();
         EncodedFrame {
             buffer,
@@ -106,10 +135,10 @@ impl FrameBuffer {
         buffer
     }
 
-    /// A shared buffer that nobody else holds any more.
+    /// A shared buffer that nobody else holds any more; the latest of them, which the caches still know.
     fn take_returned(&mut self) -> Option<Arc<Vec<u8>>> {
         let is_returned = |buffer: &mut Arc<Vec<u8>>| Arc::get_mut(buffer).is_some();
-        let index = self.pool.iter_mut().position(is_returned)?;
+        let index = self.pool.iter_mut().rposition(is_returned)?;
         Some(self.pool.remove(index))
     }
 }
@@ -128,17 +157,45 @@ impl fmt::Debug for FrameBuffer {
 const POOL_LEN_MAX: usize = 4;
 
 /// Buffers with more capacity than this are not kept, in bytes. A turn is shared at 64 KiB, or
-/// behind a single message that is larger.
-const KEPT_CAPACITY_MAX: usize = 256 * 1024;
+/// behind what one read has brought; three messages of 64 KiB make it grow to a little over 256.
+const KEPT_CAPACITY_MAX: usize = 320 * 1024;
 
-/// Where finished frames lie in a [`FrameBuffer`] that is still being written; counted in bytes
-/// from its last [`share`](FrameBuffer::share).
+/// Where finished frames lie until the turn is shared; counted in bytes from the start of that buffer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FrameRange {
     /// The first byte of the first frame.
     pub start: u32,
     /// The byte behind the last frame.
     pub end: u32,
+    /// Which buffer that is.
+    pub home: Home,
+}
+
+/// The buffer in which a frame lies until the turn is shared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Home {
+    /// The one that the [`FrameBuffer`] writes.
+    Turn,
+    /// The one in which the message came that is sent on in its place; see [`AtHand`].
+    Input,
+}
+
+impl FrameRange {
+    /// A range of the [`FrameBuffer`] since its last [`share`](FrameBuffer::share).
+    pub const fn new(start: u32, end: u32) -> Self {
+        let home = Home::Turn;
+        Self { start, end, home }
+    }
+
+    /// Appends `next` if it lies right behind this range; whether it does.
+    #[inline]
+    pub fn try_merge(&mut self, next: Self) -> bool {
+        let touches = self.end == next.start && self.home == next.home;
+        if touches {
+            self.end = next.end;
+        }
+        touches
+    }
 }
 
 /// Finished frames: a range of an immutable shared buffer, cheap to clone.
@@ -176,7 +233,7 @@ impl EncodedFrame {
         reason = "asserted first: the range is inside the frame"
     )]
     pub fn slice(&self, range: FrameRange) -> Self {
-        let FrameRange { start, end } = range;
+        let FrameRange { start, end, .. } = range;
         assert!(
             start <= end && end <= self.end - self.start,
             "the range is of another turn"
@@ -195,10 +252,25 @@ impl EncodedFrame {
     /// If the range is not within this value.
     #[must_use]
     pub fn part(&self, range: Range<usize>) -> Self {
-        self.slice(FrameRange {
-            start: to_offset(range.start),
-            end: to_offset(range.end),
-        })
+        self.slice(FrameRange::new(
+            to_offset(range.start),
+            to_offset(range.end),
+        ))
+    }
+
+    /// Whether somebody else holds the buffer too.
+    pub fn is_shared(&self) -> bool {
+        Arc::strong_count(&self.buffer) > 1
+    }
+
+    /// The whole buffer, if nobody else holds it any more.
+    ///
+    /// # Errors
+    ///
+    /// This value, if somebody does.
+    pub fn try_into_vec(self) -> Result<Vec<u8>, Self> {
+        let Self { buffer, start, end } = self;
+        Arc::try_unwrap(buffer).map_err(|buffer| Self { buffer, start, end })
     }
 
     /// Appends `next` if it lies right behind this value in the same buffer; whether it does.
@@ -327,10 +399,7 @@ mod tests {
         assert!(buffer.is_empty());
         let first = buffer.encode(OpCode::Text, &[b"a", b"b"]);
         let second = buffer.encode(OpCode::Binary, &[&[7; 200]]);
-        assert_eq!(
-            (first, buffer.len()),
-            (FrameRange { start: 0, end: 4 }, 4 + 204)
-        );
+        assert_eq!((first, buffer.len()), (FrameRange::new(0, 4), 4 + 204));
         let shared = buffer.share();
         assert!(buffer.is_empty());
         assert_eq!(shared.slice(first).as_bytes(), b"\x81\x02ab");
@@ -341,7 +410,7 @@ mod tests {
         assert_eq!(shared.len(), 208);
 
         let third = buffer.encode(OpCode::Text, &[b"c"]);
-        assert_eq!(third, FrameRange { start: 0, end: 3 });
+        assert_eq!(third, FrameRange::new(0, 3));
         assert_eq!(buffer.share().slice(third).as_bytes(), b"\x81\x01c");
         assert_eq!(shared.slice(first).as_bytes(), b"\x81\x02ab");
     }
@@ -350,7 +419,7 @@ mod tests {
     #[should_panic(expected = "another turn")]
     fn a_range_beyond_the_turn_is_refused() {
         let (_, shared) = one_turn();
-        let _ = shared.slice(FrameRange { start: 0, end: 8 });
+        let _ = shared.slice(FrameRange::new(0, 8));
     }
 
     #[test]
@@ -392,7 +461,7 @@ mod tests {
         bytes.extend_from_slice(b"\x81\x00");
         let frame = EncodedFrame::from_vec(bytes);
         assert!(frame.pinned_len() >= 1000);
-        let range = FrameRange { start: 0, end: 0 };
+        let range = FrameRange::new(0, 0);
         assert!(frame.slice(range).pinned_len() >= 1000);
     }
 

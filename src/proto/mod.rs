@@ -11,7 +11,8 @@
 //!
 //! Writing is a few functions that append whole frames ([`encode_frame`] and its kin), and
 //! [`FrameBuffer`], which encodes the frames of many messages back to back and shares them as
-//! [`EncodedFrame`]s.
+//! [`EncodedFrame`]s. A long message that is sent on as it is becomes a frame where it came
+//! ([`AtHand`]).
 //!
 //! What the peer did wrong is a [`ProtocolError`]; it knows the status code to fail the connection
 //! with. Input from the network never causes a panic, and memory grows with the bytes received,
@@ -41,15 +42,17 @@ mod header;
 mod mask;
 mod message;
 mod opcode;
+mod passage;
 mod utf8;
 
 pub use close::{CloseCode, CloseFrame};
 pub use decoder::{FrameDecoder, FramePart};
 pub use encode::{encode_close, encode_frame, encode_masked_frame, frame_len_at};
 pub use error::ProtocolError;
-pub use frame_buffer::{EncodedFrame, FrameBuffer, FrameRange};
+pub use frame_buffer::{EncodedFrame, FrameBuffer, FrameRange, Home};
 pub use header::{FrameHeader, Role};
 pub use mask::apply_mask;
 pub use message::{Incoming, Message, MessageLimits, MessageReader};
 pub use opcode::OpCode;
+pub use passage::AtHand;
 pub use utf8::Utf8Validator;

@@ -2,13 +2,15 @@
 
 use crate::delivery::SessionId;
 use crate::handler::{Handler, Outgoing, Wish};
-use crate::proto::FrameBuffer;
+use crate::proto::{EncodedFrame, FrameBuffer, FrameRange, Home};
 
 /// The application side of a turn: callbacks go in, frames and wishes come out.
 pub(super) struct Application<H: Handler> {
     pub(super) handler: H,
     /// Every frame of the turn, back to back.
     pub(super) frames: FrameBuffer,
+    /// The input in which the other frames of the turn are, if there are any.
+    pub(super) input: Option<EncodedFrame>,
     /// What was asked for, in the order of asking.
     pub(super) wishes: Vec<Wish<H::Note>>,
     /// Whose WebSocket has ended and who is still in the registry.
@@ -20,6 +22,7 @@ impl<H: Handler> Application<H> {
         Self {
             handler,
             frames: FrameBuffer::default(),
+            input: None,
             wishes: Vec::new(),
             closed: Vec::new(),
         }
@@ -31,6 +34,14 @@ impl<H: Handler> Application<H> {
             &mut self.handler,
             Outgoing::new(id, &mut self.frames, &mut self.wishes),
         )
+    }
+
+    /// Ends the frames of this turn: they are shared and immutable from now on.
+    pub(super) fn share_frames(&mut self) -> SharedFrames {
+        SharedFrames {
+            input: self.input.take(),
+            turn: self.frames.share(),
+        }
     }
 
     /// A handler of this server has sent a note to this loop.
@@ -52,6 +63,24 @@ impl<H: Handler> Application<H> {
             let (handler, mut out) = self.for_session(id);
             handler.on_close(peer, &mut out);
         }
+    }
+}
+
+/// The frames of a turn, wherever they are.
+pub(super) struct SharedFrames {
+    turn: EncodedFrame,
+    input: Option<EncodedFrame>,
+}
+
+impl SharedFrames {
+    /// The frames at `range`.
+    #[inline]
+    pub(super) fn slice(&self, range: FrameRange) -> EncodedFrame {
+        let frames = match range.home {
+            Home::Turn => &self.turn,
+            Home::Input => self.input.as_ref().expect("no other input was read since"),
+        };
+        frames.slice(range)
     }
 }
 

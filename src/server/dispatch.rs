@@ -30,7 +30,7 @@ impl<H: Handler, S: Socket> EventLoop<H, S> {
     }
 
     fn grant_in_order(&mut self) {
-        let frames = self.application.frames.share();
+        let frames = self.application.share_frames();
         // Receipts are told on the way and may lead to new wishes, so the list is taken out and given back.
         let spare = std::mem::take(&mut self.spare_wishes);
         let mut wishes = std::mem::replace(&mut self.application.wishes, spare);

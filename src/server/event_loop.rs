@@ -20,6 +20,7 @@ use super::listener::Listener;
 use super::load::Load;
 use super::mailbox::{Letter, PostOffice};
 use super::marked_list::MarkedList;
+use super::read_buffer::ReadBuffer;
 use super::reading::ReadExtent;
 use super::receipts::Receipts;
 use super::shared::Shared;
@@ -35,9 +36,6 @@ use crate::registry::Registry;
 
 /// Events taken from the system at once.
 const EVENT_COUNT_MAX: usize = 1024;
-/// Every connection of the loop is read into the same buffer. It has room for two budgets, so that a frame that the first
-/// one cuts can be completed.
-const READ_BUFFER_BYTES: usize = 256 << 10;
 /// When the frames of a turn are this many bytes, they go out before more is read: they are still in the cache.
 const TURN_BYTES_MAX: usize = 64 << 10;
 /// How long a loop sleeps at most while it does not read because another loop has to catch up.
@@ -58,7 +56,7 @@ pub(super) struct EventLoop<H: Handler, S: Socket = TcpStream> {
     timers: Timers,
     pub(super) listener: Option<Listener<S>>,
     pub(super) signals: Option<Signals>,
-    read_buffer: Box<[u8]>,
+    read_buffer: ReadBuffer,
     /// Open connections of all loops.
     pub(super) open_count: Arc<AtomicUsize>,
     /// Those to which something happened in this turn.
@@ -103,7 +101,7 @@ impl<H: Handler, S: Socket> EventLoop<H, S> {
             load: Load::new(usize::from(index), shared.loads),
             listener: None,
             signals: None,
-            read_buffer: vec![0; READ_BUFFER_BYTES].into_boxed_slice(),
+            read_buffer: ReadBuffer::default(),
             open_count: shared.open_count,
             dirty: MarkedList::default(),
             unfinished: MarkedList::default(),
@@ -238,7 +236,7 @@ impl<H: Handler, S: Socket> EventLoop<H, S> {
         if self.is_congested {
             return self.unfinished.add(id, &mut connection.is_unfinished);
         }
-        let buffer = &mut self.read_buffer;
+        let buffer = self.read_buffer.bytes();
         let progress = connection.read(id, extent, buffer, &mut self.application, &self.now);
         self.dirty.add(id, &mut connection.is_dirty);
         match progress {
@@ -249,7 +247,10 @@ impl<H: Handler, S: Socket> EventLoop<H, S> {
             }
             Progress::Recovers(recover) => self.hand_over(id, *recover),
         }
-        if self.application.frames.len() >= TURN_BYTES_MAX {
+        if self.application.frames.has_passed() {
+            self.application.input = Some(self.read_buffer.share());
+            self.settle_or_log();
+        } else if self.application.frames.len() >= TURN_BYTES_MAX {
             self.settle_or_log();
         }
     }

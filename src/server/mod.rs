@@ -22,6 +22,7 @@ mod load;
 mod mailbox;
 mod marked_list;
 mod places;
+mod read_buffer;
 mod reading;
 mod receipts;
 mod recovery;

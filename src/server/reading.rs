@@ -9,6 +9,7 @@ use super::socket::Socket;
 use crate::delivery::SessionId;
 use crate::handler::{Answer, Handler, Recover};
 use crate::http::{HttpError, Response};
+use crate::proto::{AtHand, Message};
 use crate::session::{Event, Intake};
 
 /// How far a socket is to be read, apart from the budget.
@@ -22,8 +23,34 @@ pub(super) enum ReadExtent {
     UntilBlocked,
 }
 
+/// What becomes of an input when it has been dealt with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kept {
+    /// It stays as it is until the frames of the turn are shared, so that messages can be sent on from it.
+    UntilShared,
+    /// Nobody can send anything from it.
+    Elsewhere,
+}
+
+impl Kept {
+    /// The message, if it can be sent on from the input of so many bytes, of which `rest` is left.
+    #[inline]
+    fn at_hand<'a>(
+        self,
+        message: Message<'a>,
+        rest: &[u8],
+        input_len: usize,
+    ) -> Option<AtHand<'a>> {
+        match self {
+            Self::UntilShared => AtHand::find(message.payload(), rest, input_len - rest.len()),
+            Self::Elsewhere => None,
+        }
+    }
+}
+
 impl<P, S: Socket> Connection<P, S> {
-    /// Reads as far as `extent` says or until the budget is used up, and hands every event to the application.
+    /// Reads as far as `extent` says or until the budget is used up, and hands every event to the application. Nothing more
+    /// is read once messages are sent on from the buffer, which is to be shared then.
     pub(super) fn read<H: Handler<Peer = P>>(
         &mut self,
         id: SessionId,
@@ -38,7 +65,7 @@ impl<P, S: Socket> Connection<P, S> {
         }
         let mut held = self.session.take_held();
         if !held.is_empty()
-            && let Some(recover) = self.on_bytes(id, &mut held, application, now)
+            && let Some(recover) = self.on_bytes(id, &mut held, Kept::Elsewhere, application, now)
         {
             return Progress::Recovers(recover);
         }
@@ -56,9 +83,14 @@ impl<P, S: Socket> Connection<P, S> {
                         count += self.read_rest_of_frame(buffer, count);
                     }
                     now.counters.bytes_in.add(count as u64);
-                    let recover = self.on_bytes(id, &mut buffer[..count], application, now);
+                    let input = &mut buffer[..count];
+                    let recover = self.on_bytes(id, input, Kept::UntilShared, application, now);
                     if let Some(recover) = recover {
                         return Progress::Recovers(recover);
+                    }
+                    let has_passed = application.frames.has_passed();
+                    if has_passed {
+                        application.frames.write_passed_headers(input);
                     }
                     if self.is_held_back(now) {
                         break;
@@ -67,7 +99,7 @@ impl<P, S: Socket> Connection<P, S> {
                         break;
                     }
                     budget = budget.saturating_sub(count);
-                    if budget == 0 {
+                    if budget == 0 || has_passed {
                         return Progress::Unfinished;
                     }
                     continue;
@@ -115,13 +147,15 @@ impl<P, S: Socket> Connection<P, S> {
         &mut self,
         id: SessionId,
         mut input: &mut [u8],
+        kept: Kept,
         application: &mut Application<H>,
         now: &Now,
     ) -> Option<Box<(Recover, Vec<u8>)>> {
         let message_allowance = self.message_allowance(now);
         let was_open = self.session.is_open();
+        let input_len = input.len();
         let mut intake = Intake {
-            byte_count: input.len(),
+            byte_count: input_len,
             ..Intake::default()
         };
         while let Some(event) =
@@ -135,7 +169,9 @@ impl<P, S: Socket> Connection<P, S> {
                         break;
                     }
                     if let Some(peer) = &mut self.peer {
-                        let (handler, mut out) = application.for_session(id);
+                        let (handler, out) = application.for_session(id);
+                        let at_hand = kept.at_hand(message, input, input_len);
+                        let mut out = out.with_message_at_hand(at_hand);
                         handler.on_message(peer, message, &mut out);
                         if out.is_closing() {
                             self.session.stop_listening();

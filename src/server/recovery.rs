@@ -17,6 +17,7 @@ use super::event_loop::EventLoop;
 use super::link::Link;
 use super::mailbox::Letter;
 use super::places::Place;
+use super::reading::Kept;
 use super::socket::Socket;
 use super::tokens::{key_of, token_of};
 use crate::clock::Moment;
@@ -151,7 +152,7 @@ impl<P, S: Socket> Connection<P, S> {
         let (handler, mut out) = application.for_session(id);
         handler.on_recovered(peer, &mut out);
         let mut input = attachment.input;
-        let recover = self.on_bytes(id, &mut input, application, now);
+        let recover = self.on_bytes(id, &mut input, Kept::Elsewhere, application, now);
         debug_assert!(recover.is_none(), "an open WebSocket has no requests");
     }
 
