@@ -11,7 +11,7 @@ use std::str::FromStr;
 use serde::Deserialize;
 
 use super::attempts::Attempts;
-use super::signed_token::VerifyingKey;
+use super::signed_token::TokenKey;
 use crate::handler::Arrival;
 use crate::http::{HttpError, Request, WebUrl};
 
@@ -20,8 +20,8 @@ use crate::http::{HttpError, Request, WebUrl};
 /// `Debug` does not show it.
 #[derive(Clone)]
 pub struct AccessKey {
-    /// What checks signatures; the secret itself is not kept.
-    verifying: VerifyingKey,
+    /// What signs, and checks signatures; the secret itself is not kept.
+    pub(super) token_key: TokenKey,
     /// Its length in bytes.
     len: usize,
 }
@@ -45,7 +45,7 @@ impl FromStr for AccessKey {
             return Err(CredentialError::EmptyAccessKey);
         }
         Ok(Self {
-            verifying: VerifyingKey::new(secret.as_bytes()),
+            token_key: TokenKey::new(secret.as_bytes()),
             len: secret.len(),
         })
     }
@@ -211,7 +211,7 @@ impl Gate {
         }
         self.keys
             .iter()
-            .find_map(|key| key.verifying.claims(token))
+            .find_map(|key| key.token_key.claims(token))
             .filter(|claims: &Claims| claims.is_time(now))
             .ok_or(HttpError::BadCredential)
     }
@@ -275,7 +275,7 @@ pub(super) fn bearer<'a>(request: &Request<'a>) -> Result<Option<&'a str>, HttpE
 }
 
 /// Longest token in bytes; one in a query cannot be longer anyway.
-const TOKEN_BYTES_MAX: usize = 8 << 10;
+pub(super) const TOKEN_BYTES_MAX: usize = 8 << 10;
 
 /// By how many seconds the clocks of whoever signs tokens and of this machine may differ.
 const SKEW_SECONDS: u64 = 5 * 60;

@@ -33,6 +33,7 @@ mod relay;
 mod rest;
 mod route;
 mod signed_token;
+mod token_claims;
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
@@ -49,11 +50,14 @@ use credential::Gate;
 pub use credential::{AccessKey, CredentialError, PublicUrl};
 use metrics::{Probe, Vitals};
 pub use policies::{GroupPolicies, PolicyRule, PolicyRuleError};
-use pubsub::{Client, ConnectionIds, Grant, HubLimits, HubName, Hubs, Speech};
-pub use pubsub::{HistoryRule, HistoryRuleError, HistorySettings, Note};
+use pubsub::{Client, ConnectionIds, Grant, HubLimits, Hubs, Speech};
+pub use pubsub::{
+    HistoryRule, HistoryRuleError, HistorySettings, HubName, Note, RoleName, RoleNameError,
+};
 use relay::RelayPeer;
 use rest::{Reply, RestRate};
 use route::{Endpoint, Route};
+pub use token_claims::{TokenClaims, TokenClaimsError};
 
 /// What the endpoints have to know of the server's settings.
 #[derive(Clone, Debug)]

@@ -7,14 +7,15 @@ use std::sync::Arc;
 /// It is a letter and up to 127 letters, digits or characters of `` _`,.[] ``, so it contains neither the slash nor the
 /// colon that names of groups are put together with.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(in crate::endpoints) struct HubName(Arc<str>);
+pub struct HubName(Arc<str>);
 
 impl HubName {
     /// The longest name in bytes.
     const LEN_MAX: usize = 128;
 
     /// Takes `name`; `None` if it is not valid.
-    pub(in crate::endpoints) fn new(name: &str) -> Option<Self> {
+    #[must_use]
+    pub fn new(name: &str) -> Option<Self> {
         let is_valid = name.len() <= Self::LEN_MAX
             && name.starts_with(|first: char| first.is_ascii_alphabetic())
             && name
@@ -29,7 +30,8 @@ impl HubName {
     }
 
     /// The name.
-    pub(in crate::endpoints) fn as_str(&self) -> &str {
+    #[must_use]
+    pub fn as_str(&self) -> &str {
         &self.0
     }
 }

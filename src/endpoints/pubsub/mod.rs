@@ -7,7 +7,7 @@
 //! |---|---|
 //! | [`codec`], [`fields`], [`payload`], [`nesting`] | what a message of a client says |
 //! | [`hub`] | what it means, and who may ask for what |
-//! | [`token`], [`rights`], [`pattern`] | what a client was granted |
+//! | [`token`], [`rights`], [`role_name`], [`pattern`] | what a client was granted |
 //! | [`membership`] | who is in which group |
 //! | [`client`], [`ack_log`], [`connection_id`], [`hub_name`], [`group_names`] | what is remembered of a client, and what it is called |
 //! | [`presence`], [`history`] | who is in a group, and what was said there |
@@ -59,20 +59,22 @@ mod presence;
 mod refusal;
 mod reliable;
 mod rights;
+mod role_name;
 mod service;
 mod token;
 
-pub(super) use client::{Client, Speech};
+pub(super) use client::{Client, Speech, UserId};
 pub(super) use connection_id::ConnectionIds;
 pub(super) use flavour::{Addressees, Flavour};
 pub use history::{HistoryRule, HistoryRuleError, HistorySettings};
 pub(super) use hub::{HubLimits, Hubs};
-pub(super) use hub_name::HubName;
+pub use hub_name::HubName;
 pub use note::Note;
 pub(super) use pattern::Pattern;
 pub(super) use payload::Payload;
 pub(super) use refusal::Refusal;
 pub(super) use reliable::{NUMBERING, RELIABLE_SUBPROTOCOL, draw_token, recover};
+pub use role_name::{RoleName, RoleNameError};
 pub(super) use token::Grant;
 
 /// The subprotocol whose messages these are; without it `/ws` speaks the same.

@@ -84,7 +84,7 @@ impl Default for Rights {
 
 impl Role {
     /// Reads a role; `None` for one that says nothing about groups.
-    fn parse(role: &str) -> Option<Self> {
+    pub(super) fn parse(role: &str) -> Option<Self> {
         let role = role.strip_prefix("webpubsub.")?;
         let (action, groups) = if let Some(groups) = role.strip_prefix("joinLeaveGroup") {
             (Action::JoinLeave, groups)
