@@ -186,6 +186,7 @@ fn presence_and_history_are_told() {
     let expected = Presence {
         group: "room".into(),
         is_initial: true,
+        has_more: false,
         joined: vec!["alice".into(), "bob".into()],
         left: vec![],
     };

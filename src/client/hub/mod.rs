@@ -121,6 +121,8 @@ pub struct Presence {
     pub group: String,
     /// Whether this tells who was there already.
     pub is_initial: bool,
+    /// Whether others who were there already follow with the next one.
+    pub has_more: bool,
     /// Users who are there now.
     pub joined: Vec<String>,
     /// Users who are not there any more.

@@ -52,6 +52,7 @@ struct Fields<'a> {
     from_user_id: Option<String>,
     history: Option<bool>,
     initial: Option<bool>,
+    more: Option<bool>,
     joined: Option<Vec<String>>,
     left: Option<Vec<String>>,
 }
@@ -133,6 +134,7 @@ impl Fields<'_> {
             Some("presence") => HubEvent::Presence(Presence {
                 group: self.group.ok_or(Malformed)?,
                 is_initial: self.initial == Some(true),
+                has_more: self.more == Some(true),
                 joined: self.joined.unwrap_or_default(),
                 left: self.left.unwrap_or_default(),
             }),
@@ -321,6 +323,7 @@ mod tests {
                     HubEvent::Presence(Presence {
                         group: "r".into(),
                         is_initial: true,
+                        has_more: false,
                         joined: vec!["a".into()],
                         left: vec![],
                     }),

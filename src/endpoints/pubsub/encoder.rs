@@ -10,7 +10,7 @@ use super::codec::GroupMessage;
 use super::connection_id::ConnectionId;
 use super::fields::is_plain;
 use super::payload::Payload;
-use super::presence::Change;
+use super::presence::{Change, PresenceKind};
 use super::refusal::Refusal;
 use super::reliable;
 use crate::delivery::{Notice, Outcome, RecoveryToken};
@@ -135,18 +135,20 @@ impl Encoder {
         &self.buffer
     }
 
-    /// Who has joined and left a group; `is_initial` if it is not news but (a part of) the list of all who are there.
+    /// Who has joined and left a group, or who is there.
     pub(super) fn presence(
         &mut self,
         group: &str,
-        is_initial: bool,
+        kind: PresenceKind,
         users: &[(&UserId, Change)],
     ) -> &[u8] {
         self.begin(r#"{"type":"system","event":"presence","group":"#);
         self.push_json_string(group);
-        if is_initial {
-            self.push(r#","initial":true"#);
-        }
+        self.push(match kind {
+            PresenceKind::News => "",
+            PresenceKind::List => r#","initial":true"#,
+            PresenceKind::PartOfList => r#","initial":true,"more":true"#,
+        });
         for (key, change) in [("joined", Change::Joined), ("left", Change::Left)] {
             self.push_fmt(format_args!(r#","{key}":["#));
             let concerned = users.iter().filter(|(_, its_change)| *its_change == change);
@@ -202,7 +204,7 @@ impl Encoder {
 
 #[cfg(test)]
 mod tests {
-    use super::{Change, Encoder, UserId};
+    use super::{Change, Encoder, PresenceKind, UserId};
     use crate::delivery::{Outcome, SessionId};
     use crate::endpoints::pubsub::codec::{ClientMessage, Request, parse};
     use crate::endpoints::pubsub::connection_id::ConnectionIds;
@@ -272,12 +274,16 @@ mod tests {
         let [ann, bob] = ["a\"nn", "bob"].map(|name| UserId::new(name).unwrap());
         let mut encoder = Encoder::default();
         assert_eq!(
-            encoder.presence("r\\m", false, &[(&ann, Change::Left), (&bob, Change::Joined)]),
+            encoder.presence("r\\m", PresenceKind::News, &[(&ann, Change::Left), (&bob, Change::Joined)]),
             br#"{"type":"system","event":"presence","group":"r\\m","joined":["bob"],"left":["a\"nn"]}"#
         );
         assert_eq!(
-            encoder.presence("@all", true, &[(&bob, Change::Joined), (&ann, Change::Joined)]),
+            encoder.presence("@all", PresenceKind::List, &[(&bob, Change::Joined), (&ann, Change::Joined)]),
             br#"{"type":"system","event":"presence","group":"@all","initial":true,"joined":["bob","a\"nn"],"left":[]}"#
+        );
+        assert_eq!(
+            encoder.presence("@all", PresenceKind::PartOfList, &[(&bob, Change::Joined)]),
+            br#"{"type":"system","event":"presence","group":"@all","initial":true,"more":true,"joined":["bob"],"left":[]}"#
         );
     }
 

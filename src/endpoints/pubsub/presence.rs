@@ -67,6 +67,17 @@ pub(super) enum Change {
     Left,
 }
 
+/// What an event tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum PresenceKind {
+    /// Who has come and gone.
+    News,
+    /// Who is there; or the last of them, behind others.
+    List,
+    /// Some of those who are there; the others follow.
+    PartOfList,
+}
+
 /// What a home is told. Each names the group of the watchers and not the group itself.
 #[derive(Debug)]
 pub(super) enum News {
@@ -206,10 +217,14 @@ impl Presence {
         // Whoever watches an empty group wants to know that it is empty.
         let mut list = Some(lists.next().unwrap_or_default());
         while let Some(users) = list {
-            let event = self.encoder.presence(group_of(watchers), true, users);
+            list = lists.next();
+            let kind = match list {
+                Some(_) => PresenceKind::PartOfList,
+                None => PresenceKind::List,
+            };
+            let event = self.encoder.presence(group_of(watchers), kind, users);
             let recipient = Recipients::Member(session, watchers.clone());
             out.deliver(Delivery::to(recipient), OpCode::Text, &[event], None);
-            list = lists.next();
         }
     }
 
@@ -234,7 +249,9 @@ impl Presence {
             .map(|(user, change)| (user, *change))
             .collect();
         for users in changes.chunks(USERS_PER_EVENT_MAX) {
-            let event = self.encoder.presence(group_of(watchers), false, users);
+            let event = self
+                .encoder
+                .presence(group_of(watchers), PresenceKind::News, users);
             let recipients = Recipients::Group(watchers.clone());
             out.deliver(Delivery::to(recipients), OpCode::Text, &[event], None);
         }
@@ -519,8 +536,9 @@ mod tests {
             .filter(|it| it["event"] == "presence")
             .collect();
         assert_eq!(events.len(), 3);
-        for event in events {
+        for (index, event) in events.iter().enumerate() {
             assert_eq!(event["initial"], true);
+            assert_eq!(event["more"] == true, index < 2);
             let joined = names(event, "joined");
             assert!(joined.len() <= USERS_PER_EVENT_MAX);
             users.extend(joined);
