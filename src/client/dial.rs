@@ -39,12 +39,7 @@ pub(super) fn dial(url: &SocketUrl, config: &ClientConfig) -> Result<Dialed, Cli
         .map(|(name, value)| (name.as_str(), value.as_str()))
         .collect();
     let request = opening.encode(url, &fields).map_err(ClientError::Field)?;
-    let addresses: Vec<_> = (url.host(), url.port())
-        .to_socket_addrs()
-        .map_err(|error| ClientError::Resolve(url.host().into(), error))?
-        .collect();
-    let deadline = Deadline(after(Instant::now(), config.dial_timeout));
-    let stream = deadline.connect(url, &addresses)?;
+    let (deadline, stream) = Deadline::connect(url, config.dial_timeout)?;
     deadline.exchange(stream, &opening, &request)
 }
 
@@ -56,13 +51,31 @@ fn opening(config: &ClientConfig) -> Opening {
     Opening::new(nonce, &subprotocols)
 }
 
-/// When the whole handshake has to be done.
+/// When the whole exchange has to be done.
 #[derive(Clone, Copy)]
-struct Deadline(Instant);
+pub(super) struct Deadline(Instant);
 
 impl Deadline {
+    /// Looks the server of `url` up, and connects to it; `timeout` counts from then on.
+    pub(super) fn connect(
+        url: &SocketUrl,
+        timeout: Duration,
+    ) -> Result<(Self, TcpStream), ClientError> {
+        let addresses: Vec<_> = (url.host(), url.port())
+            .to_socket_addrs()
+            .map_err(|error| ClientError::Resolve(url.host().into(), error))?
+            .collect();
+        let deadline = Self(after(Instant::now(), timeout));
+        let stream = deadline.connect_to(url, &addresses)?;
+        Ok((deadline, stream))
+    }
+
     /// The first connection that one of the addresses takes; one that does not answer leaves time for those behind it.
-    fn connect(&self, url: &SocketUrl, addresses: &[SocketAddr]) -> Result<TcpStream, ClientError> {
+    fn connect_to(
+        self,
+        url: &SocketUrl,
+        addresses: &[SocketAddr],
+    ) -> Result<TcpStream, ClientError> {
         let mut failure = io::Error::from(io::ErrorKind::NotFound);
         for (tried, address) in addresses.iter().enumerate() {
             let shares = u32::try_from(addresses.len() - tried).unwrap_or(u32::MAX);
@@ -96,9 +109,7 @@ impl Deadline {
         opening: &Opening,
         request: &[u8],
     ) -> Result<Dialed, ClientError> {
-        stream.set_nodelay(true)?;
-        stream.set_write_timeout(Some(self.left()?))?;
-        stream.write_all(request).map_err(timeout_or)?;
+        self.write(&mut stream, request)?;
         let mut input = Vec::new();
         loop {
             match opening.judge(&input).map_err(ClientError::Opening)? {
@@ -136,8 +147,20 @@ impl Deadline {
         }
     }
 
+    /// Sends `request` in full.
+    pub(super) fn write(&self, stream: &mut TcpStream, request: &[u8]) -> Result<(), ClientError> {
+        stream.set_nodelay(true)?;
+        stream.set_write_timeout(Some(self.left()?))?;
+        stream.write_all(request).map_err(timeout_or)
+    }
+
     /// The beginning of a refusal's body; whatever cuts it short is not worth another error.
-    fn read_reason(&self, stream: &mut TcpStream, input: &mut Vec<u8>, body: AnswerBody) -> String {
+    pub(super) fn read_reason(
+        &self,
+        stream: &mut TcpStream,
+        input: &mut Vec<u8>,
+        body: AnswerBody,
+    ) -> String {
         let patience = Self(self.0.min(Instant::now() + REASON_TIMEOUT));
         loop {
             let beginning = body.beginning(input, REASON_BYTES_MAX);
@@ -149,7 +172,11 @@ impl Deadline {
     }
 
     /// Appends what comes next to `input`; returns how many bytes that are.
-    fn read_more(&self, stream: &mut TcpStream, input: &mut Vec<u8>) -> Result<usize, ClientError> {
+    pub(super) fn read_more(
+        &self,
+        stream: &mut TcpStream,
+        input: &mut Vec<u8>,
+    ) -> Result<usize, ClientError> {
         let mut buffer = [0; 4096];
         loop {
             stream.set_read_timeout(Some(self.left()?))?;

@@ -61,6 +61,7 @@
 //! | `doorbell` | what a client sleeps on |
 //! | `patience` | how long to wait for the server, and for what |
 //! | `sender` | sending from other threads |
+//! | `service` | requests over HTTP, as services make them |
 //! | `web_socket` | the one place where socket, clock and conversation meet |
 //! | [`hub`] | the JSON protocol on top, with a connection that comes back |
 
@@ -73,6 +74,7 @@ pub mod hub;
 mod mask_keys;
 mod patience;
 mod sender;
+mod service;
 mod web_socket;
 
 use std::time::Duration;
@@ -80,6 +82,7 @@ use std::time::Duration;
 pub use self::conversation::{Conversation, Ending, Event};
 pub use self::error::ClientError;
 pub use self::sender::Sender;
+pub use self::service::{Called, call};
 pub use self::web_socket::WebSocket;
 use crate::proto::MessageLimits;
 

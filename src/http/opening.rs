@@ -117,38 +117,22 @@ impl Opening {
     ///
     /// The answer cannot be trusted to open a WebSocket, and the connection has to be dropped.
     pub fn judge(&self, answer: &[u8]) -> Result<OpeningAnswer, OpeningError> {
-        let mut skipped_len: usize = 0;
-        loop {
-            let rest = answer.get(skipped_len..).unwrap_or_default();
-            let head_bytes_max = HEAD_BYTES_MAX.saturating_sub(skipped_len);
-            let mut fields = [httparse::EMPTY_HEADER; FIELDS_MAX];
-            let mut response = httparse::Response::new(&mut fields);
-            let len = match response.parse(rest) {
-                Ok(httparse::Status::Complete(len)) if len <= head_bytes_max => len,
-                Ok(httparse::Status::Partial) if rest.len() < head_bytes_max => {
-                    return Ok(OpeningAnswer::Incomplete);
-                }
-                Ok(_) | Err(httparse::Error::TooManyHeaders) => {
-                    return Err(OpeningError::HeadTooLong);
-                }
-                Err(_) => return Err(OpeningError::NotHttp),
-            };
-            let head_len = skipped_len.saturating_add(len);
+        let judged = on_final_head(answer, |head_len, response| {
             match response.code.unwrap_or_default() {
-                101 => return self.judge_switch(head_len, &response),
-                100..=199 => skipped_len = head_len,
+                101 => self.judge_switch(head_len, response),
                 status => {
                     let head = AnswerHead(response.headers);
                     let location = head.only("location");
-                    return Ok(OpeningAnswer::Refused {
+                    Ok(OpeningAnswer::Refused {
                         head_len,
                         status,
                         location: location.map(|text| String::from_utf8_lossy(text).into()),
                         body: AnswerBody::of(status, |name| head.values(name)),
-                    });
+                    })
                 }
             }
-        }
+        });
+        judged?.unwrap_or(Ok(OpeningAnswer::Incomplete))
     }
 
     fn judge_switch(
@@ -200,12 +184,42 @@ impl Opening {
     }
 }
 
+/// What `judge` makes of the head of an answer, behind all interim ones (RFC 9110 15.2), and of the bytes up to its end;
+/// `None` if it is not complete.
+///
+/// # Errors
+///
+/// It is no head of HTTP/1, or too long.
+pub(super) fn on_final_head<T>(
+    answer: &[u8],
+    judge: impl FnOnce(usize, &httparse::Response<'_, '_>) -> T,
+) -> Result<Option<T>, OpeningError> {
+    let mut skipped_len: usize = 0;
+    loop {
+        let rest = answer.get(skipped_len..).unwrap_or_default();
+        let head_bytes_max = HEAD_BYTES_MAX.saturating_sub(skipped_len);
+        let mut fields = [httparse::EMPTY_HEADER; FIELDS_MAX];
+        let mut response = httparse::Response::new(&mut fields);
+        let len = match response.parse(rest) {
+            Ok(httparse::Status::Complete(len)) if len <= head_bytes_max => len,
+            Ok(httparse::Status::Partial) if rest.len() < head_bytes_max => return Ok(None),
+            Ok(_) | Err(httparse::Error::TooManyHeaders) => return Err(OpeningError::HeadTooLong),
+            Err(_) => return Err(OpeningError::NotHttp),
+        };
+        let head_len = skipped_len.saturating_add(len);
+        match response.code.unwrap_or_default() {
+            100 | 102..=199 => skipped_len = head_len,
+            _ => return Ok(Some(judge(head_len, &response))),
+        }
+    }
+}
+
 /// The fields of an answer.
-struct AnswerHead<'h, 'b>(&'h [httparse::Header<'b>]);
+pub(super) struct AnswerHead<'h, 'b>(pub(super) &'h [httparse::Header<'b>]);
 
 impl<'b> AnswerHead<'_, 'b> {
     /// The values of all fields of that name, which is in lower case.
-    fn values(&self, name: &str) -> impl Iterator<Item = &'b [u8]> {
+    pub(super) fn values(&self, name: &str) -> impl Iterator<Item = &'b [u8]> {
         self.0
             .iter()
             .filter(move |field| field.name.eq_ignore_ascii_case(name))
@@ -213,7 +227,7 @@ impl<'b> AnswerHead<'_, 'b> {
     }
 
     /// The value of the only field of that name; `None` if there is none or more than one.
-    fn only(&self, name: &str) -> Option<&'b [u8]> {
+    pub(super) fn only(&self, name: &str) -> Option<&'b [u8]> {
         let mut values = self.values(name);
         values.next().filter(|_| values.next().is_none())
     }

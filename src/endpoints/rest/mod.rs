@@ -6,7 +6,7 @@
 //! |---|---|
 //! | `POST …/:send` to all, `/users/{u}`, `/groups/{g}` or `/connections/{c}` | 202, with the counts `Switchboard-Recipients` and `Switchboard-Dropped` |
 //! | `HEAD /users/{u}`, `/groups/{g}`, `/connections/{c}` | 200, 404 |
-//! | `POST …/:closeConnections`, `DELETE /connections/{c}` | 204 |
+//! | `POST …/:closeConnections`, `DELETE /connections/{c}` | 204, with the count `Switchboard-Recipients` |
 //! | `PUT`, `DELETE /groups/{g}/connections/{c}` | 200, 204; 404 if there is no such connection |
 //! | `PUT`, `DELETE /users/{u}/groups/{g}` | 200, 204 |
 //! | `DELETE /users/{u}/groups`, `/connections/{c}/groups` | 204 |
@@ -178,7 +178,7 @@ impl<'a> Call<'a> {
                 let command = Command::Close(parameters::reason(request).into());
                 let except = parameters::excluded(request, hubs, &self.hub)?;
                 let count = self.command(target, &command, &except, hubs, out)?;
-                Ok(Pending::new(count, Then::Done(204)))
+                Ok(Pending::new(count, Then::Closed))
             }
             Operation::Join(target, group) => {
                 hubs.group(&self.hub, group)?;

@@ -29,6 +29,8 @@ pub(super) enum Then {
     Sent,
     /// This status.
     Done(u16),
+    /// 204, with the count of the connections that are closed.
+    Closed,
     /// This status, or 404 if nobody is there.
     DoneIfThere(u16),
     /// A page of a list.
@@ -93,6 +95,9 @@ impl Pending {
                 self.members
                     .sort_unstable_by_key(|(member, _)| member.session);
                 listing.page(&self.members, hubs)
+            }
+            Then::Closed => {
+                Response::empty(204).with_header("Switchboard-Recipients", recipients.to_string())
             }
             // Whoever is there and did not do it is in too many groups.
             Then::Done(_) | Then::DoneIfThere(_) if recipients == 0 && dropped > 0 => {
