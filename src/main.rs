@@ -29,7 +29,7 @@ fn main() -> ExitCode {
         Err(error) => return fail(&Failure::Usage(commands::one_line(&error))),
     };
     log_queue::start(command_line.log_level());
-    commands::warn_of_unknown_variables();
+    command_line.warn();
     let result = command_line.run();
     log::logger().flush();
     match result {

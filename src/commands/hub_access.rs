@@ -1,5 +1,7 @@
 //! How the commands that talk to a hub find it and get in.
 
+use std::time::Duration;
+
 use clap::Args;
 use switchboard::client::hub::{HubClient, HubConfig, HubError};
 use switchboard::client::{ClientConfig, ClientError};
@@ -7,6 +9,8 @@ use switchboard::http::SocketUrl;
 use switchboard::proto::CloseCode;
 
 use super::Failure;
+use super::access_keys::AccessKeys;
+use super::place::{self, DEFAULT_URL};
 use super::quantity::Span;
 
 /// Where a hub is, and who wants in.
@@ -14,7 +18,7 @@ use super::quantity::Span;
 #[command(next_help_heading = "Connection")]
 pub(super) struct HubAccess {
     /// Address of the hub; a token may be part of it
-    #[arg(long, value_name = "URL", default_value = "ws://127.0.0.1:8080/ws")]
+    #[arg(long, value_name = "URL", default_value = DEFAULT_URL)]
     url: String,
 
     /// Name to be known by, where no token says it
@@ -25,10 +29,17 @@ pub(super) struct HubAccess {
     #[arg(long, value_name = "TOKEN")]
     token: Option<String>,
 
+    #[command(flatten)]
+    keys: AccessKeys,
+
     /// Time for the connection, and for the answer to each request
     #[arg(long, value_name = "TIME", default_value_t = ClientConfig::default().dial_timeout.into())]
     timeout: Span,
 }
+
+/// For how long a token counts that a command makes for itself. A connection that stands may stay, and one that breaks
+/// within that time is made again with the same token.
+const OWN_TOKEN_SPAN: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// What becomes of a connection that breaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,23 +57,34 @@ impl HubAccess {
     ///
     /// The flags cannot be used, or the hub does not let us in.
     pub(super) fn connect(&self, when_lost: WhenLost) -> Result<HubClient, Failure> {
-        let mut url = SocketUrl::parse(&self.url).map_err(|error| {
-            Failure::Usage(format!("the address {:?}: {error}", shown(&self.url)))
-        })?;
+        let mut url = place::endpoint(&self.url)?;
+        let token = self.token(&url)?;
         if let Some(name) = &self.name {
             url = url.with_query("userId", name);
         }
         let mut config = HubConfig::default();
         config.client.dial_timeout = self.timeout.duration();
         config.request_timeout = self.timeout.duration();
-        if let Some(token) = &self.token {
+        if let Some(token) = token {
             let field = ("Authorization".into(), format!("Bearer {token}"));
             config.client.fields.push(field);
         }
         if when_lost == WhenLost::Fail {
-            config.give_up_after = std::time::Duration::ZERO;
+            config.give_up_after = Duration::ZERO;
         }
         HubClient::connect_url(url, config).map_err(|error| failure(&error))
+    }
+
+    /// The token to show at `url`, if any: the one that was given, or one that the access key makes.
+    fn token(&self, url: &SocketUrl) -> Result<Option<String>, Failure> {
+        if self.token.is_some() || !self.keys.are_given() {
+            return Ok(self.token.clone());
+        }
+        let mut claims = place::claims_from_now(place::audience(url), OWN_TOKEN_SPAN);
+        claims.user.clone_from(&self.name);
+        let every = ["webpubsub.joinLeaveGroup", "webpubsub.sendToGroup"];
+        claims.roles = every.map(|role| role.parse().expect("a role")).to_vec();
+        place::sign(&self.keys.signing()?, &claims).map(Some)
     }
 }
 
@@ -81,9 +103,4 @@ pub(super) fn failure(error: &HubError) -> Failure {
         }
         _ => Failure::Runtime(error.to_string()),
     }
-}
-
-/// A URL without its query, which may hold a token.
-fn shown(url: &str) -> &str {
-    url.split('?').next().unwrap_or_default()
 }

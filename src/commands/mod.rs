@@ -13,18 +13,28 @@ use std::io::{self, Write};
 use clap::{Arg, Command, CommandFactory, FromArgMatches, Parser, Subcommand};
 use log::LevelFilter;
 
+mod access_keys;
 mod history;
 mod hub_access;
 mod interrupt;
+mod kick;
 mod limits;
+mod place;
 mod quantity;
 mod send;
 mod serve;
 mod tail;
+mod terminal;
+mod token;
+mod who;
 
+use access_keys::AccessKeys;
+use kick::Kick;
 use send::Send;
 use serve::Serve;
 use tail::Tail;
+use token::Token;
+use who::Who;
 
 /// A WebSocket message server: broadcast, direct and group messages in one small binary.
 ///
@@ -41,6 +51,10 @@ pub(crate) struct CommandLine {
     /// What to do.
     #[command(subcommand)]
     action: Action,
+
+    /// Whether a secret stands on the command line, where others can read it.
+    #[arg(skip)]
+    shows_secret: bool,
 }
 
 /// What the binary can do.
@@ -49,6 +63,9 @@ enum Action {
     Serve(Box<Serve>),
     Send(Box<Send>),
     Tail(Box<Tail>),
+    Who(Box<Who>),
+    Kick(Box<Kick>),
+    Token(Box<Token>),
 }
 
 /// Why a command ended before its time; the text is one line for a person.
@@ -76,14 +93,32 @@ impl CommandLine {
         let matches = Self::command()
             .mut_subcommands(|command| command.mut_args(with_variable))
             .try_get_matches_from(arguments)?;
-        Self::from_arg_matches(&matches)
+        Ok(Self {
+            shows_secret: AccessKeys::are_on_display(&matches),
+            ..Self::from_arg_matches(&matches)?
+        })
+    }
+
+    /// Warns of what is better done in another way.
+    pub(crate) fn warn(&self) {
+        if self.shows_secret {
+            log::warn!(
+                "other users of this machine can read the access key on the command line: \
+                 give it with --access-key-file, or as SWITCHBOARD_ACCESS_KEY in the environment"
+            );
+        }
+        warn_of_unknown_variables();
     }
 
     /// How much is to be logged.
     pub(crate) fn log_level(&self) -> LevelFilter {
         match &self.action {
             Action::Serve(serve) => serve.log_level(),
-            Action::Send(_) | Action::Tail(_) => LevelFilter::Warn,
+            Action::Send(_)
+            | Action::Tail(_)
+            | Action::Who(_)
+            | Action::Kick(_)
+            | Action::Token(_) => LevelFilter::Warn,
         }
     }
 
@@ -97,6 +132,9 @@ impl CommandLine {
             Action::Serve(serve) => serve.run(),
             Action::Send(send) => send.run(),
             Action::Tail(tail) => tail.run(),
+            Action::Who(who) => who.run(),
+            Action::Kick(kick) => kick.run(),
+            Action::Token(token) => token.run(),
         }
     }
 }
@@ -118,7 +156,7 @@ fn say(line: &str) {
 ///
 /// It is not an error because Kubernetes sets variables such as `SWITCHBOARD_SERVICE_HOST` in every container of a
 /// namespace that has a service of our name.
-pub(crate) fn warn_of_unknown_variables() {
+fn warn_of_unknown_variables() {
     let command_line = CommandLine::command();
     let known: Vec<String> = command_line
         .get_subcommands()

@@ -1,20 +1,19 @@
 //! `switchboard serve`: runs the server.
 
 use std::error::Error;
-use std::fs;
 use std::io::{self, Write};
 use std::net::SocketAddr;
-use std::path::PathBuf;
 
 use clap::Args;
 use clap::builder::{BoolishValueParser, PossibleValuesParser, TypedValueParser};
 use log::LevelFilter;
 use switchboard::config::Config;
-use switchboard::endpoints::{AccessKey, EndpointSettings, Endpoints, PolicyRule, PublicUrl};
+use switchboard::endpoints::{EndpointSettings, Endpoints, PolicyRule, PublicUrl};
 use switchboard::http::{HostPolicy, Network, OriginPolicy};
 use switchboard::server::{Ended, Server};
 
 use super::Failure;
+use super::access_keys::AccessKeys;
 use super::history::History;
 use super::limits::Limits;
 use super::quantity::OrOff;
@@ -83,13 +82,8 @@ pub(super) struct Serve {
 /// Who is let in.
 #[derive(Clone, Debug, Args)]
 struct Credentials {
-    /// Secret that tokens are signed with, repeatable; other users of this machine can read it here, so prefer a file
-    #[arg(long, value_name = "SECRET")]
-    access_key: Vec<AccessKey>,
-
-    /// File with such a secret, white space around it ignored
-    #[arg(long, value_name = "PATH")]
-    access_key_file: Option<PathBuf>,
+    #[command(flatten)]
+    keys: AccessKeys,
 
     /// Where clients find this server if that is not what their Host field says, repeatable
     #[arg(long, value_name = "URL", value_delimiter = ',')]
@@ -102,28 +96,6 @@ struct Credentials {
     /// Close connections with 1008 when their token ends
     #[arg(long, value_parser = BoolishValueParser::new())]
     enforce_expiry: bool,
-}
-
-impl Credentials {
-    /// All access keys: those of the command line and the one of the file.
-    ///
-    /// # Errors
-    ///
-    /// The file cannot be read or has no secret in it.
-    fn access_keys(&self) -> Result<Vec<AccessKey>, Failure> {
-        let mut keys = self.access_key.clone();
-        if let Some(path) = &self.access_key_file {
-            let failure = |error: &dyn Error| {
-                Failure::Usage(format!("the access key file {}: {error}", path.display()))
-            };
-            let secret = fs::read_to_string(path).map_err(|error| failure(&error))?;
-            keys.push(secret.trim().parse().map_err(|error| failure(&error))?);
-        }
-        if keys.iter().any(AccessKey::is_short) {
-            log::warn!("an access key is shorter than 32 bytes, so it might be guessed");
-        }
-        Ok(keys)
-    }
 }
 
 impl Serve {
@@ -217,7 +189,7 @@ impl Serve {
             offers_echo: !self.no_echo,
             origins,
             policies: self.policy.clone().into(),
-            access_keys: self.credentials.access_keys()?,
+            access_keys: self.credentials.keys.all()?,
             public_urls: self.credentials.public_url.clone(),
             enforces_expiry: self.credentials.enforce_expiry,
             history: self.history.settings()?,

@@ -1,7 +1,6 @@
 //! `switchboard tail`: what is said in groups, as lines.
 
 use std::io::{self, Write};
-use std::time::SystemTime;
 
 use clap::Args;
 use clap::builder::BoolishValueParser;
@@ -13,6 +12,7 @@ use switchboard::proto::CloseCode;
 use super::Failure;
 use super::hub_access::{HubAccess, WhenLost, failure, part};
 use super::interrupt::on_interrupt;
+use super::terminal::{note, printable, time};
 
 /// Follows groups and writes a line for each message, until Ctrl+C.
 ///
@@ -134,27 +134,17 @@ impl Tail {
     }
 }
 
-/// The time on the wall as people and programs read it.
-fn time() -> String {
-    humantime::format_rfc3339_seconds(SystemTime::now()).to_string()
-}
-
 fn plain_line(message: &HubMessage) -> String {
     let group = message.group.as_deref().unwrap_or("-");
     let from = message.from_user.as_deref().unwrap_or("-");
     let text = message.payload.to_string();
-    // A peer's escape sequences and line ends are not for the terminal of whoever reads this.
-    let text = text.replace(char::is_control, "\u{fffd}");
     format!(
-        "{} {} {}: {text}",
+        "{} {} {}: {}",
         time(),
         printable(group),
-        printable(from)
+        printable(from),
+        printable(&text)
     )
-}
-
-fn printable(name: &str) -> String {
-    name.replace(char::is_control, "\u{fffd}")
 }
 
 fn json_line(message: &HubMessage) -> io::Result<String> {
@@ -166,10 +156,4 @@ fn json_line(message: &HubMessage) -> io::Result<String> {
         data: RawValue::from_string(message.payload.to_json())?,
     };
     Ok(serde_json::to_string(&line)?)
-}
-
-/// Says something that is no message.
-fn note(text: &str) {
-    // Whoever has closed standard error does not want to know.
-    let _ = writeln!(io::stderr(), "switchboard: {text}");
 }
