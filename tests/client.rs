@@ -367,6 +367,23 @@ fn a_refusal_is_told_at_once_however_its_body_ends() {
 }
 
 #[test]
+fn a_ping_is_answered_while_nothing_else_happens() {
+    let (addr, thread) = server(|mut stream| {
+        accept(&mut stream, "", b"");
+        for _ in 0..3 {
+            stream.write_all(b"\x89\x01p").unwrap();
+            let mut pong = [0; 7];
+            stream.read_exact(&mut pong).unwrap();
+            assert_eq!((pong[0], pong[6] ^ pong[2]), (0x8a, b'p'));
+        }
+        stream.write_all(b"\x88\x02\x03\xe8").unwrap();
+    });
+    let mut socket = dial(addr, &ClientConfig::default()).unwrap();
+    assert_eq!(closed_with(&mut socket), Some(1000));
+    thread.join().unwrap();
+}
+
+#[test]
 fn interim_answers_come_before_the_one_that_counts() {
     let (addr, thread) = server(|mut stream| {
         stream

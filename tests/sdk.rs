@@ -3,13 +3,14 @@
 //! The SDKs are installed below `target/sdk-test/` when they are missing there, in the versions that
 //! `tests/sdk/package.json` and `tests/sdk/requirements.txt` name.
 
+mod installed;
 mod server_process;
 mod token;
 
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
+use installed::run_to_end;
 use server_process::ServerProcess;
 use token::KEY;
 
@@ -19,18 +20,7 @@ const SCRIPTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/sdk");
 #[test]
 #[ignore = "needs node and npm, and the registry of npm the first time"]
 fn the_javascript_sdks_drive_the_server() {
-    let folder = installed("node", "package.json", |folder| {
-        // Without a lock file, whose addresses would be those of somebody's mirror.
-        let mut npm = Command::new("npm");
-        npm.args([
-            "install",
-            "--no-package-lock",
-            "--ignore-scripts",
-            "--no-audit",
-            "--no-fund",
-        ]);
-        run(npm.current_dir(folder));
-    });
+    let folder = installed::npm_packages(Path::new(SCRIPTS));
     let mut node = Command::new("node");
     node.arg(Path::new(SCRIPTS).join("javascript.mjs"))
         .arg(folder);
@@ -40,21 +30,7 @@ fn the_javascript_sdks_drive_the_server() {
 #[test]
 #[ignore = "needs python3 with venv and pip, and the registry of PyPI the first time"]
 fn the_python_sdks_drive_the_server() {
-    let folder = installed("python", "requirements.txt", |folder| {
-        run(Command::new("python3")
-            .args(["-m", "venv"])
-            .arg(folder.join("venv")));
-        let mut pip = Command::new(folder.join("venv/bin/pip"));
-        pip.args([
-            "install",
-            "--quiet",
-            "--disable-pip-version-check",
-            "--requirement",
-            "requirements.txt",
-        ]);
-        run(pip.current_dir(folder));
-    });
-    let mut python = Command::new(folder.join("venv/bin/python"));
+    let mut python = Command::new(installed::python_with_packages(Path::new(SCRIPTS)));
     python.arg(Path::new(SCRIPTS).join("python.py"));
     drive(python);
 }
@@ -71,33 +47,5 @@ fn drive(mut script: Command) {
         "2s",
     ]);
     script.arg(format!("http://{}", server.addr())).arg(KEY);
-    run(&mut script);
-}
-
-/// The folder `name` with everything installed that `list` says; `install` is called if that is not so yet.
-fn installed(name: &str, list: &str, install: impl FnOnce(&Path)) -> PathBuf {
-    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap();
-    let folder = target.join("sdk-test").join(name);
-    let wanted = fs::read_to_string(Path::new(SCRIPTS).join(list)).unwrap();
-    let done = folder.join("installed");
-    if fs::read_to_string(&done).is_ok_and(|had| had == wanted) {
-        return folder;
-    }
-    let _ = fs::remove_dir_all(&folder);
-    fs::create_dir_all(&folder).unwrap();
-    fs::write(folder.join(list), &wanted).unwrap();
-    install(&folder);
-    fs::write(done, wanted).unwrap();
-    folder
-}
-
-/// Runs a command to its end, which must be a good one; what it prints is shown if it is not.
-fn run(command: &mut Command) {
-    let output = command
-        .output()
-        .unwrap_or_else(|error| panic!("{command:?}: {error}"));
-    let [stdout, stderr] =
-        [&output.stdout, &output.stderr].map(|bytes| String::from_utf8_lossy(bytes));
-    assert!(output.status.success(), "{command:?}\n{stdout}\n{stderr}");
-    println!("{stdout}");
+    run_to_end(&mut script);
 }

@@ -267,6 +267,8 @@ impl WebSocket {
         }
         self.write(now)?;
         self.read()?;
+        // What was read may have to be answered, and no event would remind us.
+        self.write(now)?;
         if self.conversation.is_over() {
             return Ok(());
         }
@@ -278,6 +280,7 @@ impl WebSocket {
             self.wait(Some(now))?;
             self.write(now)?;
             self.read()?;
+            self.write(now)?;
         }
         self.patience.judge(now)
     }
