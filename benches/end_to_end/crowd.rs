@@ -152,7 +152,10 @@ impl Crowd {
     }
 
     fn turn(&mut self, events: &mut Events, timeout: Duration) {
-        self.poll.poll(events, Some(timeout)).expect("poll");
+        match self.poll.poll(events, Some(timeout)) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => return,
+            polled => polled.expect("poll"),
+        }
         for event in &*events {
             let Token(index) = event.token();
             if event.is_writable() {

@@ -1,6 +1,6 @@
 //! How a client gets in: the opening handshake and, for the JSON protocol, its first messages; one after the other.
 
-use std::io::{Read, Write};
+use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
@@ -87,7 +87,12 @@ impl Entrance {
 
     fn read(&mut self) {
         let mut buffer = [0; 4096];
-        let count = self.socket.read(&mut buffer).expect("an answer");
+        let count = loop {
+            match self.socket.read(&mut buffer) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                read => break read.expect("an answer"),
+            }
+        };
         assert_ne!(count, 0, "the server has closed");
         self.input.extend(&buffer[..count]);
     }

@@ -48,7 +48,10 @@ pub(crate) fn drive(addr: SocketAddr, path: &str, span: Duration) -> Score {
         .map(|lane| Some(Visit::begin(addr, &poll, lane)))
         .collect();
     while visits.iter().any(Option::is_some) {
-        poll.poll(&mut events, Some(DEADLINE)).expect("poll");
+        match poll.poll(&mut events, Some(DEADLINE)) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            polled => polled.expect("poll"),
+        }
         assert!(!events.is_empty(), "the server does not answer");
         for event in &events {
             let Token(lane) = event.token();

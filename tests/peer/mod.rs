@@ -433,6 +433,17 @@ pub(crate) fn http(addr: SocketAddr, request: &str) -> (Peer, Response) {
     (peer, response)
 }
 
+/// Repeats a call that a signal has interrupted. Calls with a deadline are, even by one that only stops a process for a
+/// while.
+fn uninterrupted<T>(mut call: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+    loop {
+        match call() {
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            result => return result,
+        }
+    }
+}
+
 /// Whether a read or write has reached its deadline.
 /// The result of a call of the system that no signal cut short: a starting process elsewhere in the test is enough.
 fn uninterrupted<T>(mut call: impl FnMut() -> io::Result<T>) -> io::Result<T> {
