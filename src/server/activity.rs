@@ -16,6 +16,8 @@ pub(super) struct Activity {
     held_until: Moment,
     /// What it holds of the connections that its client may have, if those are limited.
     place: Option<Place>,
+    /// Until when the peer counts as one that sends a lot at once.
+    pub(super) bulk_until: Moment,
     /// What it has sent and was sent, for the log.
     pub(super) tally: Tally,
 }
@@ -26,6 +28,7 @@ impl Default for Activity {
             rates: Rates::default(),
             held_until: Moment::NEVER,
             place: None,
+            bulk_until: Moment::START,
             tally: Tally::default(),
         }
     }

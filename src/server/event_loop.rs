@@ -16,6 +16,7 @@ use slotmap::{DefaultKey, SlotMap};
 use super::application::Application;
 use super::connection::{Connection, Now, Progress};
 use super::ends::EndLog;
+use super::fairness::Fairness;
 use super::listener::Listener;
 use super::load::Load;
 use super::mailbox::{Letter, PostOffice};
@@ -68,6 +69,7 @@ pub(super) struct EventLoop<H: Handler, S: Socket = TcpStream> {
     has_unread_letters: bool,
     /// Whether nothing is read in this turn, because another loop has to catch up first.
     is_congested: bool,
+    pub(super) fairness: Fairness,
     pub(super) has_unaccepted: bool,
     /// The loop that gets the next connection.
     pub(super) next_loop: usize,
@@ -108,6 +110,7 @@ impl<H: Handler, S: Socket> EventLoop<H, S> {
             finished: Vec::new(),
             has_unread_letters: false,
             is_congested: false,
+            fairness: Fairness::default(),
             has_unaccepted: false,
             next_loop: 0,
             stop: Stop::Not,
@@ -160,9 +163,7 @@ impl<H: Handler, S: Socket> EventLoop<H, S> {
         }
         self.accept();
         self.read_letters();
-        for id in unfinished {
-            self.resume(id);
-        }
+        self.resume_all(unfinished)?;
         self.say_farewells();
         self.settle()?;
         self.fire_timers();
@@ -215,17 +216,9 @@ impl<H: Handler, S: Socket> EventLoop<H, S> {
                     } else {
                         ReadExtent::UntilDrained
                     };
-                    self.read(id, extent);
+                    self.read_or_put_off(id, extent);
                 }
             }
-        }
-    }
-
-    /// Goes on with a connection that a budget cut off.
-    fn resume(&mut self, id: SessionId) {
-        if let Some(connection) = self.connections.get_mut(key_of(id)) {
-            connection.is_unfinished = false;
-            self.read(id, ReadExtent::UntilBlocked);
         }
     }
 
@@ -234,16 +227,18 @@ impl<H: Handler, S: Socket> EventLoop<H, S> {
             return;
         };
         if self.is_congested {
-            return self.unfinished.add(id, &mut connection.is_unfinished);
+            return self.put_off(id);
         }
+        let read_before = self.now.counters.bytes_in.get();
         let buffer = self.read_buffer.bytes();
         let progress = connection.read(id, extent, buffer, &mut self.application, &self.now);
         self.dirty.add(id, &mut connection.is_dirty);
+        self.note_read(id, self.now.counters.bytes_in.get() - read_before);
         match progress {
             Progress::Done => {}
             Progress::Unfinished => {
                 self.now.counters.budgets_hit.add(Budget::Read, 1);
-                self.unfinished.add(id, &mut connection.is_unfinished);
+                self.put_off(id);
             }
             Progress::Recovers(recover) => self.hand_over(id, *recover),
         }
@@ -252,6 +247,13 @@ impl<H: Handler, S: Socket> EventLoop<H, S> {
             self.settle_or_log();
         } else if self.application.frames.len() >= TURN_BYTES_MAX {
             self.settle_or_log();
+        }
+    }
+
+    /// Puts a connection on the list of those to be gone on with in the next turn.
+    pub(super) fn put_off(&mut self, id: SessionId) {
+        if let Some(connection) = self.connections.get_mut(key_of(id)) {
+            self.unfinished.add(id, &mut connection.is_unfinished);
         }
     }
 

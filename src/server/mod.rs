@@ -16,6 +16,7 @@ mod drain;
 mod ends;
 mod errand;
 mod event_loop;
+mod fairness;
 mod link;
 mod listener;
 mod load;

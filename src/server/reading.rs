@@ -4,6 +4,7 @@ use std::io::{self, Read};
 
 use super::application::Application;
 use super::connection::{Connection, Now, Progress};
+use super::fairness::PORTION_BYTES;
 use super::requests::answer_to;
 use super::socket::Socket;
 use crate::delivery::SessionId;
@@ -21,6 +22,8 @@ pub(super) enum ReadExtent {
     UntilDrained,
     /// Until the socket says that it has nothing, whatever events there were.
     UntilBlocked,
+    /// The same, with a small budget: others wait.
+    Portion,
 }
 
 /// What becomes of an input when it has been dealt with.
@@ -69,7 +72,10 @@ impl<P, S: Socket> Connection<P, S> {
         {
             return Progress::Recovers(recover);
         }
-        let mut budget = now.config.read_budget_bytes;
+        let mut budget = match extent {
+            ReadExtent::Portion => now.config.read_budget_bytes.min(PORTION_BYTES),
+            ReadExtent::UntilDrained | ReadExtent::UntilBlocked => now.config.read_budget_bytes,
+        };
         while self.session.wants_input(&self.outbox, soft_bytes_max) {
             let room = (buffer.len() / 2).min(budget);
             match self.link.read(&mut buffer[..room]) {
@@ -79,7 +85,7 @@ impl<P, S: Socket> Connection<P, S> {
                     break;
                 }
                 Ok(mut count) => {
-                    if count == room {
+                    if count == room && extent != ReadExtent::Portion {
                         count += self.read_rest_of_frame(buffer, count);
                     }
                     now.counters.bytes_in.add(count as u64);
