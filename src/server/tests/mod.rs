@@ -2,6 +2,7 @@
 //! a clock that jumps. The loops are the real ones, from accept to the end; only the poll is played.
 
 mod churn;
+mod fairness;
 mod lives;
 mod rig;
 mod room;
