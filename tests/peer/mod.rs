@@ -445,16 +445,6 @@ fn uninterrupted<T>(mut call: impl FnMut() -> io::Result<T>) -> io::Result<T> {
 }
 
 /// Whether a read or write has reached its deadline.
-/// The result of a call of the system that no signal cut short: a starting process elsewhere in the test is enough.
-fn uninterrupted<T>(mut call: impl FnMut() -> io::Result<T>) -> io::Result<T> {
-    loop {
-        match call() {
-            Err(error) if error.kind() == ErrorKind::Interrupted => {}
-            result => return result,
-        }
-    }
-}
-
 fn is_timeout(error: &io::Error) -> bool {
     // Which of the two it is depends on the system.
     matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut)
