@@ -3,7 +3,7 @@
 use std::hint::black_box;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use switchboard::http::{Handshake, HttpLimits, OriginPolicy, RequestReader};
+use switchboard::http::{Handshake, HttpLimits, OriginPolicy, RequestReader, Scheme};
 
 /// A request as Chrome sends it.
 const BROWSER: &[u8] = b"GET /ws?user=alice HTTP/1.1\r\nHost: localhost:8080\r\nConnection: Upgrade\r\n\
@@ -28,7 +28,9 @@ fn answer(bytes: &mut [u8], piece_len: usize, policy: &OriginPolicy) -> Vec<u8> 
             .expect("a good request");
         if let Some(request) = request {
             let handshake = Handshake::accept(&request).expect("an upgrade");
-            policy.judge(&request).expect("the server's own origin");
+            policy
+                .judge(&request, Scheme::Http)
+                .expect("the server's own origin");
             let chosen = handshake.choose_subprotocol(&request, &["json.webpubsub.azure.v1"]);
             return chosen.expect("a list of tokens").encode();
         }

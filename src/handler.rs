@@ -17,7 +17,7 @@ use crate::delivery::{
     Delivery, Except, GroupName, Member, Numbering, Outcome, Page, Recipients, RecoveryToken,
     SessionId,
 };
-use crate::http::{ClientAddress, Handshake, Request, Response};
+use crate::http::{ClientAddress, Handshake, Request, Response, Scheme};
 use crate::metrics::Metrics;
 use crate::proto::{AtHand, CloseCode, FrameBuffer, FrameRange, Message, OpCode};
 
@@ -160,6 +160,8 @@ pub struct Arrival {
     pub remote: SocketAddr,
     /// Which of the addresses of the server it came to.
     pub entrance: Entrance,
+    /// How it came.
+    pub scheme: Scheme,
     /// Who counts as the client: the other end, or whom a trusted proxy speaks for.
     pub client: ClientAddress,
     /// The time on the clock of the server, which nobody sets.
@@ -178,6 +180,7 @@ impl Arrival {
         Self {
             remote,
             entrance: Entrance::Public,
+            scheme: Scheme::Http,
             client: remote.ip().into(),
             moment: Moment::START,
             is_overloaded: false,

@@ -12,6 +12,7 @@
 //! |---|---|
 //! | [`proto`] | RFC 6455 over byte slices; knows no socket, no clock, no server |
 //! | [`http`] | request heads and small bodies, the opening handshake, responses |
+//! | `tls` | encryption between session and socket; knows no socket |
 //! | [`delivery`], [`clock`] | the words that the layers share: who is meant, when it is |
 //! | [`config`] | every limit and timeout |
 //! | [`registry`] | who is in which group of one loop |
@@ -107,3 +108,5 @@ pub mod registry;
 pub mod replay;
 pub mod server;
 pub mod session;
+#[cfg(feature = "tls")]
+pub mod tls;

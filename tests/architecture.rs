@@ -15,22 +15,23 @@ const LAYERS: &[(&str, &str)] = &[
     ("http", ""),
     ("delivery", ""),
     ("clock", ""),
+    ("tls", ""),
     ("replay", "proto delivery"),
     ("config", "proto http replay"),
     ("registry", "delivery"),
     ("outbox", "proto delivery clock"),
-    ("session", "proto http outbox clock config"),
+    ("session", "proto http outbox clock config tls"),
     ("metrics", "proto session"),
     ("handler", "proto http delivery clock metrics"),
     (
         "endpoints",
         "proto http delivery clock config metrics handler",
     ),
-    ("client", "proto http"),
+    ("client", "proto http tls"),
     ("backplane", "proto delivery config"),
     (
         "server",
-        "proto http delivery clock config registry outbox replay session metrics handler backplane",
+        "proto http delivery clock config registry outbox replay tls session metrics handler backplane",
     ),
     // Part of the binary, which sees the library from outside.
     ("commands", ""),
@@ -84,6 +85,7 @@ confine! {
         &["base64"] => &["src/http/", "src/endpoints/signed_token.rs", "src/endpoints/pubsub/payload.rs",
           "src/client/hub/wire.rs"];
     signatures_are_checked_in_one_place: &["hmac", "sha2"] => &["src/endpoints/signed_token.rs"];
+    encryption_is_done_in_one_place: &["rustls", "rustls_pki_types", "rustls_native_certs"] => &["src/tls/"];
     the_text_of_metrics_is_made_in_one_place:
         &["prometheus_client"] => &["src/endpoints/metrics/"];
     the_logger_is_chosen_in_the_binary_only: &["simple_logger"] => &["src/log_queue.rs"];

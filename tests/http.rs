@@ -1,7 +1,9 @@
 //! Requests as clients send them, good and bad, whole and in pieces: what is read, what is refused, and with what.
 
 use proptest::prelude::*;
-use switchboard::http::{Handshake, HttpError, HttpLimits, OriginPolicy, Request, RequestReader};
+use switchboard::http::{
+    Handshake, HttpError, HttpLimits, OriginPolicy, Request, RequestReader, Scheme,
+};
 use tungstenite::handshake::derive_accept_key;
 
 /// Everything that is observed of one complete request.
@@ -42,7 +44,7 @@ impl Seen {
 /// Judges a request as a WebSocket endpoint with two subprotocols does.
 fn open(request: &Request<'_>) -> Result<Handshake, HttpError> {
     let handshake = Handshake::accept(request)?;
-    OriginPolicy::default().judge(request)?;
+    OriginPolicy::default().judge(request, Scheme::Http)?;
     handshake.choose_subprotocol(request, &["chat", "json.v1"])
 }
 

@@ -122,6 +122,16 @@ const ELSEWHERE: &[(&str, &str)] = &[
         "metrics-listen",
         "ac_10_metrics_may_have_an_address_of_their_own_and_it_serves_nothing_else",
     ),
+    #[cfg(feature = "tls")]
+    (
+        "tls-cert",
+        "ac_11_a_certificate_that_cannot_be_used_is_said_in_one_line",
+    ),
+    #[cfg(feature = "tls")]
+    (
+        "tls-key",
+        "ac_11_a_certificate_that_cannot_be_used_is_said_in_one_line",
+    ),
     (
         "threads",
         "lt_02_contradictions_and_zeros_are_refused_in_one_line",

@@ -1,7 +1,7 @@
 //! Requests from any bytes: the same for every cut, within the limits, and answered without an echo.
 
 use switchboard::http::{
-    Handshake, HttpError, HttpLimits, OriginPolicy, Request, RequestReader, Response,
+    Handshake, HttpError, HttpLimits, OriginPolicy, Request, RequestReader, Response, Scheme,
 };
 
 /// Small limits, so that short inputs reach them.
@@ -107,7 +107,7 @@ fn describe(request: &Request<'_>) -> String {
 /// Judges a request as a WebSocket endpoint does, and checks the answer.
 fn judge(request: &Request<'_>) -> Result<Vec<u8>, HttpError> {
     let judged = Handshake::accept(request).and_then(|handshake| {
-        OriginPolicy::default().judge(request)?;
+        OriginPolicy::default().judge(request, Scheme::Http)?;
         handshake.choose_subprotocol(request, &["chat", "json.v1"])
     });
     let handshake = judged.inspect_err(|&error| check_response(&Response::refusal(error)))?;

@@ -15,7 +15,7 @@ use switchboard::config::Config;
 use switchboard::delivery::SessionId;
 use switchboard::endpoints::{EndpointSettings, Endpoints, Note, Peer};
 use switchboard::handler::{Answer, Arrival, Entrance, Handler, Outgoing, What, Wish};
-use switchboard::http::RequestReader;
+use switchboard::http::{RequestReader, Scheme};
 use switchboard::proto::{EncodedFrame, FrameBuffer, FrameHeader, FrameRange, Message, Role};
 
 /// Sends `data` as one text message to `/ws` and judges what comes of it.
@@ -147,6 +147,7 @@ fn open(endpoints: &mut Endpoints) -> Peer {
     let arrival = Arrival {
         remote,
         entrance: Entrance::Public,
+        scheme: Scheme::Http,
         client: remote.ip().into(),
         moment: Moment::START,
         is_overloaded: false,

@@ -14,6 +14,8 @@ use clap::{Arg, Command, CommandFactory, FromArgMatches, Parser, Subcommand};
 use log::LevelFilter;
 
 mod access_keys;
+#[cfg(feature = "tls")]
+mod encryption;
 mod history;
 mod hub_access;
 mod interrupt;

@@ -10,10 +10,14 @@ use log::LevelFilter;
 use switchboard::config::Config;
 use switchboard::endpoints::{EndpointSettings, Endpoints, PolicyRule, PublicUrl};
 use switchboard::http::{HostPolicy, Network, OriginPolicy};
+#[cfg(feature = "tls")]
+use switchboard::server::ServerError;
 use switchboard::server::{Ended, Server};
 
 use super::Failure;
 use super::access_keys::AccessKeys;
+#[cfg(feature = "tls")]
+use super::encryption::Encryption;
 use super::history::History;
 use super::limits::Limits;
 use super::quantity::OrOff;
@@ -30,6 +34,10 @@ pub(super) struct Serve {
     /// Address and port for /metrics, which is then there alone, for whoever can reach it
     #[arg(long, value_name = "ADDR")]
     metrics_listen: Option<SocketAddr>,
+
+    #[cfg(feature = "tls")]
+    #[command(flatten)]
+    encryption: Encryption,
 
     /// Event loops, each with a thread of its own
     #[arg(long, value_name = "COUNT", default_value_t = Config::default().loop_count)]
@@ -115,21 +123,26 @@ impl Serve {
             .validate()
             .map_err(|error| Failure::Usage(error.to_string()))?;
         let settings = self.endpoint_settings(&config)?;
-        self.check_exposure(settings.access_keys.is_empty())?;
+        self.check_exposure(settings.access_keys.is_empty(), scheme_of(&config))?;
         let own_lines = [
             self.access_line(settings.access_keys.len()),
             self.history.to_string(),
         ];
         let setting_lines: Vec<_> = config.setting_lines().chain(own_lines).collect();
         let endpoints = Endpoints::new(settings);
-        let mut server = Server::bind(config, &endpoints).map_err(runtime)?;
+        let scheme = scheme_of(&config);
+        let mut server = Server::bind(config, &endpoints).map_err(|error| match error {
+            #[cfg(feature = "tls")]
+            ServerError::Certificate(error) => Failure::Usage(error.to_string()),
+            error => runtime(error),
+        })?;
         // Not before: a server that cannot listen says that and nothing else.
         for line in setting_lines {
             log::info!("{line}");
         }
         // Before the first line, because whoever reads that line may stop us at once.
         server.stop_on_signals().map_err(runtime)?;
-        announce(server.local_addresses(), server.metrics_address());
+        announce(scheme, server.local_addresses(), server.metrics_address());
         match server.run().map_err(runtime)? {
             Ended::Drained => Ok(()),
             // A script must be able to tell: somebody may have been cut off.
@@ -164,6 +177,10 @@ impl Serve {
         config.metrics_listen = self.metrics_listen;
         config.loop_count = self.threads;
         config.trusted_proxies = self.trusted_proxy.clone().into();
+        #[cfg(feature = "tls")]
+        {
+            config.tls = self.encryption.files();
+        }
         self.limits.apply_to(&mut config);
         config
     }
@@ -198,7 +215,7 @@ impl Serve {
     }
 
     /// Without an access key whoever can connect is served, so that must be this machine or somebody's decision.
-    fn check_exposure(&self, has_no_key: bool) -> Result<(), Failure> {
+    fn check_exposure(&self, has_no_key: bool, scheme: &str) -> Result<(), Failure> {
         let is_loopback = |addr: &&SocketAddr| addr.ip().to_canonical().is_loopback();
         if let Some(exposed) = self.metrics_listen.filter(|addr| !is_loopback(&addr)) {
             log::warn!("{exposed} shows metrics to everyone who can reach it, without encryption");
@@ -207,7 +224,9 @@ impl Serve {
             return Ok(());
         };
         if !has_no_key {
-            log::warn!("{exposed} is served without encryption: tokens can be read on the way");
+            if scheme == HTTP {
+                log::warn!("{exposed} is served without encryption: tokens can be read on the way");
+            }
             return Ok(());
         }
         if !self.anonymous {
@@ -216,18 +235,39 @@ impl Serve {
                  add --anonymous to serve everyone, or listen on 127.0.0.1 or [::1]"
             )));
         }
-        log::warn!("{exposed} serves everyone who can reach it, without encryption");
+        let encryption = if scheme == HTTP {
+            ", without encryption"
+        } else {
+            ""
+        };
+        log::warn!("{exposed} serves everyone who can reach it{encryption}");
         Ok(())
     }
 }
 
+/// How clients have to call the server if nothing is encrypted.
+const HTTP: &str = "http";
+
+/// How clients have to call the server.
+#[cfg_attr(
+    not(feature = "tls"),
+    expect(unused_variables, reason = "without encryption there is one way only")
+)]
+fn scheme_of(config: &Config) -> &'static str {
+    #[cfg(feature = "tls")]
+    if config.tls.is_some() {
+        return "https";
+    }
+    HTTP
+}
+
 /// Says where the server listens, as a contract with scripts: one line for each address, the real port in it, and then
 /// one for that of the metrics.
-fn announce(addresses: &[SocketAddr], metrics: Option<SocketAddr>) {
+fn announce(scheme: &str, addresses: &[SocketAddr], metrics: Option<SocketAddr>) {
     let mut stdout = io::stdout().lock();
     let announced = addresses
         .iter()
-        .try_for_each(|addr| writeln!(stdout, "listening on http://{addr}"))
+        .try_for_each(|addr| writeln!(stdout, "listening on {scheme}://{addr}"))
         .and_then(|()| match metrics {
             Some(addr) => writeln!(stdout, "metrics on http://{addr}/metrics"),
             None => Ok(()),

@@ -19,6 +19,8 @@ mod settings;
 
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
+#[cfg(feature = "tls")]
+use std::path::PathBuf;
 use std::time::Duration;
 
 pub use self::check::ConfigError;
@@ -38,6 +40,9 @@ pub struct Config {
     /// Address for monitoring alone, none of `listen`; the application is told which requests came to it
     /// ([`Entrance::Metrics`](crate::handler::Entrance::Metrics)). Default: none.
     pub metrics_listen: Option<SocketAddr>,
+    /// Who the server is, if every connection to `listen` is to be encrypted. Default: none are (AC-11).
+    #[cfg(feature = "tls")]
+    pub tls: Option<TlsFiles>,
     /// Event loops, each with a thread of its own. Default: one per available processor, at most 8, since a delivery
     /// costs a letter to each of the others. Range: 1 to [`Config::LOOP_COUNT_MAX`].
     pub loop_count: usize,
@@ -135,6 +140,16 @@ pub struct Config {
     pub letter_budget: usize,
 }
 
+/// The files that say who the server is, both in PEM; they are read at the start and on SIGHUP.
+#[cfg(feature = "tls")]
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TlsFiles {
+    /// The certificate of the server, and behind it those that lead to one that clients know.
+    pub certificate: PathBuf,
+    /// The private key that belongs to the first certificate.
+    pub key: PathBuf,
+}
+
 impl Config {
     /// Most event loops: a session id has eight bits for its loop.
     pub const LOOP_COUNT_MAX: usize = 256;
@@ -163,6 +178,8 @@ impl Default for Config {
         Self {
             listen: vec![SocketAddr::from(([127, 0, 0, 1], 8080))],
             metrics_listen: None,
+            #[cfg(feature = "tls")]
+            tls: None,
             loop_count: std::thread::available_parallelism()
                 .map_or(1, usize::from)
                 .min(8),

@@ -249,7 +249,7 @@ impl Endpoints {
     ) -> Result<Answer<Peer>, HttpError> {
         let handshake =
             Handshake::accept(request)?.choose_subprotocol(request, endpoint.subprotocols())?;
-        self.settings.origins.judge(request)?;
+        self.settings.origins.judge(request, arrival.scheme)?;
         let speech = endpoint.speech(request, handshake.subprotocol())?;
         if let (Speech::Reliable(_), Some(hub)) = (&speech, endpoint.hub_name()) {
             let ids = self.hubs.connection_ids();

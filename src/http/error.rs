@@ -9,6 +9,8 @@ use std::fmt;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum HttpError {
+    /// Plain HTTP came where TLS is spoken.
+    NotEncrypted,
     /// A line ended in a line feed without a carriage return (RFC 9112 2.2).
     BareLineFeed,
     /// The first line is not `method SP target SP HTTP/d.d` (RFC 9112 3).
@@ -99,7 +101,8 @@ impl HttpError {
     #[must_use]
     pub fn status(self) -> u16 {
         match self {
-            Self::BareLineFeed
+            Self::NotEncrypted
+            | Self::BareLineFeed
             | Self::MalformedRequestLine
             | Self::MalformedTarget
             | Self::MalformedField
@@ -157,6 +160,7 @@ impl HttpError {
 impl fmt::Display for HttpError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
+            Self::NotEncrypted => "this address is encrypted: use https:// or wss://",
             Self::BareLineFeed => "a line ends without a carriage return",
             Self::MalformedRequestLine => "the request line is malformed",
             Self::MalformedTarget => "the request target is malformed",

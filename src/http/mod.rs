@@ -63,7 +63,7 @@ pub use forwarded::TrustedProxies;
 pub use host::HostPolicy;
 pub use network::{ClientAddress, Network, NetworkError};
 pub use opening::{Opening, OpeningAnswer, OpeningError};
-pub use origin::{OriginEntryError, OriginPolicy};
+pub use origin::{OriginEntryError, OriginPolicy, Scheme};
 pub use reader::{HttpLimits, RequestReader};
 pub use request::Request;
 pub use response::Response;

@@ -52,14 +52,15 @@ impl OriginPolicy {
     /// Judges the Origin of a request.
     ///
     /// No Origin passes, for no browser omits it. The server's own origin passes: its host and port are those that the
-    /// request is addressed to. Its scheme may be http or https, whichever this connection has, since a proxy in front
-    /// may speak the other; a port left out is the default of the Origin's scheme on both sides.
+    /// request is addressed to. If the request came by `https`, so did the page. If it came by `http`, the page may have
+    /// come by either, since a proxy in front may speak the other; a port left out is the default of the Origin's scheme
+    /// on both sides.
     ///
     /// # Errors
     ///
     /// [`HttpError::OriginNotAllowed`] for any other origin that is not listed, [`HttpError::RepeatedField`] for more
     /// than one.
-    pub fn judge(&self, request: &Request<'_>) -> Result<(), HttpError> {
+    pub fn judge(&self, request: &Request<'_>, scheme: Scheme) -> Result<(), HttpError> {
         let Some(value) = request.header("origin")? else {
             return Ok(());
         };
@@ -67,7 +68,7 @@ impl OriginPolicy {
         let origin = Origin::parse(value);
         let is_own = origin
             .zip(request.host())
-            .is_some_and(|(origin, host)| origin.is_at(host));
+            .is_some_and(|(origin, host)| origin.is_at(host) && origin.is_as_safe_as(scheme));
         if is_own
             || self
                 .entries
@@ -79,6 +80,15 @@ impl OriginPolicy {
             Err(HttpError::OriginNotAllowed)
         }
     }
+}
+
+/// How a request came (RFC 9110 4.2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scheme {
+    /// For everyone on the way to read.
+    Http,
+    /// Encrypted.
+    Https,
 }
 
 /// Why an entry for the list of allowed origins, or of hosts, is refused.
@@ -227,6 +237,11 @@ impl<'a> Origin<'a> {
                 .is_some_and(|host| self.authority.is_same(&host, default_port(self.scheme)))
     }
 
+    /// Whether nobody on the way can have made the pages of this origin up who could not do so with `scheme`.
+    fn is_as_safe_as(&self, scheme: Scheme) -> bool {
+        scheme == Scheme::Http || self.scheme.eq_ignore_ascii_case("https")
+    }
+
     /// Whether both have the same host and, defaults filled in, the same port, whatever their schemes.
     pub(super) fn is_same_place(&self, other: &Self) -> bool {
         self.authority
@@ -281,19 +296,22 @@ mod tests {
             policy.allow(entry).unwrap();
         }
         let text = format!("GET / HTTP/1.1\r\nHost: {host}\r\nOrigin: {origin}\r\n\r\n");
-        policy.judge(&request(&text).unwrap())
+        policy.judge(&request(&text).unwrap(), Scheme::Http)
     }
 
     #[test]
     fn ac_01_no_origin_passes_and_two_are_malformed() {
         let policy = OriginPolicy::default();
         assert_eq!(
-            policy.judge(&request("GET / HTTP/1.1\r\nHost: a\r\n\r\n").unwrap()),
+            policy.judge(
+                &request("GET / HTTP/1.1\r\nHost: a\r\n\r\n").unwrap(),
+                Scheme::Https
+            ),
             Ok(())
         );
         let twice = "GET / HTTP/1.1\r\nHost: a\r\nOrigin: http://a\r\nOrigin: http://a\r\n\r\n";
         assert_eq!(
-            policy.judge(&request(twice).unwrap()),
+            policy.judge(&request(twice).unwrap(), Scheme::Http),
             Err(HttpError::RepeatedField)
         );
     }
@@ -310,6 +328,23 @@ mod tests {
             ("example.com:8443", "https://example.com:8443"),
         ] {
             assert_eq!(judge(&[], host, origin), Ok(()), "{origin} at {host}");
+        }
+    }
+
+    #[test]
+    fn ac_01_encrypted_the_servers_own_pages_are_those_that_came_encrypted() {
+        let mut policy = OriginPolicy::default();
+        policy.allow("http://other.example").unwrap();
+        for (origin, expected) in [
+            ("https://example.com", Ok(())),
+            ("HTTPS://example.com:443", Ok(())),
+            ("http://example.com", Err(HttpError::OriginNotAllowed)),
+            ("http://example.com:443", Err(HttpError::OriginNotAllowed)),
+            ("http://other.example", Ok(())),
+        ] {
+            let text = format!("GET / HTTP/1.1\r\nHost: example.com\r\nOrigin: {origin}\r\n\r\n");
+            let verdict = policy.judge(&request(&text).unwrap(), Scheme::Https);
+            assert_eq!(verdict, expected, "{origin}");
         }
     }
 

@@ -169,6 +169,8 @@ impl Label for Cause {
         "backlogged",
         "stalled",
         "overload",
+        #[cfg(feature = "tls")]
+        "encryption",
     ];
 
     fn index(self) -> usize {
@@ -191,6 +193,8 @@ impl Label for Cause {
             Self::Backlogged => 15,
             Self::Stalled => 16,
             Self::Overload => 17,
+            #[cfg(feature = "tls")]
+            Self::Encryption(_) => 18,
         }
     }
 }

@@ -38,6 +38,8 @@ pub struct Counters {
     pub ended: Counts<Cause, { Cause::COUNT }>,
     /// Opening handshakes that were accepted.
     pub upgraded: Count,
+    /// Connections that encryption was agreed upon for.
+    pub encrypted: Count,
     /// HTTP responses by status; those that refuse something are 400 and above.
     pub responses: Counts<Status, { Status::COUNT }>,
     /// Close frames that were sent.

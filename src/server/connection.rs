@@ -1,5 +1,6 @@
 //! The one place where socket, session and outbox of a peer meet.
 
+use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -197,7 +198,8 @@ impl<P, S: Socket> Connection<P, S> {
             let budget = now.config.write_budget_bytes;
             let written_before = now.counters.bytes_out.get();
             let mut link = Metered::new(&mut self.link, &now.counters.bytes_out);
-            match self.outbox.write_to(&mut link, budget, now.moment) {
+            let flushed = self.outbox.write_to(&mut link, budget, now.moment);
+            match flushed.and_then(|flushed| self.link.push(flushed)) {
                 Ok(Flushed::Everything) => self.on_flushed(now),
                 Ok(Flushed::UntilBlocked) => self.is_blocked = true,
                 Ok(Flushed::UntilBudget) => progress = Progress::Unfinished,
@@ -224,6 +226,10 @@ impl<P, S: Socket> Connection<P, S> {
         if self.session.on_flushed(now.moment, &now.config)
             && let Err(error) = self.link.finish()
         {
+            if error.kind() == io::ErrorKind::WouldBlock {
+                self.is_blocked = true;
+                return;
+            }
             log::trace!("shutdown: {error}");
             self.session.on_broken();
         }

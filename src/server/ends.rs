@@ -7,6 +7,7 @@ use super::connection::{Connection, Now};
 use super::socket::Socket;
 use crate::clock::Moment;
 use crate::delivery::SessionId;
+use crate::http::HttpError;
 use crate::metrics::Label;
 use crate::session::{Cause, Ending};
 
@@ -72,8 +73,9 @@ impl EndLog {
         now: &Now,
     ) {
         let ending = connection.session.ending();
-        // A request that is refused, or a response, is a matter of the metrics; an ended WebSocket is a person gone.
-        let level = if connection.session.is_websocket() {
+        // A request that is refused, or a response, is a matter of the metrics; an ended WebSocket is a person gone, and
+        // whoever cannot agree on encryption is one that will not come.
+        let level = if connection.session.is_websocket() || is_of_encryption(ending.cause) {
             log::Level::Info
         } else {
             log::Level::Debug
@@ -110,10 +112,11 @@ impl fmt::Display for EndLine {
         let (seconds, tenths) = (self.open_tenths / 10, self.open_tenths % 10);
         let cause = Cause::NAMES[self.ending.cause.index()];
         write!(f, "seconds={seconds}.{tenths} cause={cause}")?;
-        if matches!(
+        let has_fault = matches!(
             self.ending.cause,
             Cause::Violation(_) | Cause::Refused(_) | Cause::TooFast(_)
-        ) {
+        );
+        if has_fault || is_of_encryption(self.ending.cause) {
             write!(f, " fault=\"{}\"", self.ending.cause)?;
         }
         for (name, code) in [
@@ -142,6 +145,14 @@ impl fmt::Display for EndLine {
         }
         Ok(())
     }
+}
+
+fn is_of_encryption(cause: Cause) -> bool {
+    #[cfg(feature = "tls")]
+    if let Cause::Encryption(_) = cause {
+        return true;
+    }
+    cause == Cause::Refused(HttpError::NotEncrypted)
 }
 
 #[cfg(test)]

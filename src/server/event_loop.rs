@@ -345,6 +345,7 @@ impl<H: Handler, S: Socket> EventLoop<H, S> {
                 continue;
             };
             if let Some(mut link) = connection.link.take() {
+                link.part();
                 // It fails only for a socket that is not registered, and then there is nothing to undo.
                 let _ = self.poll.registry().deregister(&mut link);
             }

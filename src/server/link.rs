@@ -1,6 +1,7 @@
-//! What leads to a peer: the socket, the address at its other end and the way that it came, in as few bytes as it takes.
+//! What leads to a peer: the socket, the address at its other end, the way that it came, and the encryption if there is
+//! any; in as few bytes as it takes.
 
-use std::io::{self, ErrorKind, IoSlice, Read, Write};
+use std::io::{self, ErrorKind, IoSlice, Write};
 use std::net::{SocketAddr, SocketAddrV4, SocketAddrV6};
 
 use mio::event::Source;
@@ -8,6 +9,10 @@ use mio::{Interest, Registry, Token};
 
 use super::socket::Socket;
 use crate::handler::Entrance;
+use crate::http::Scheme;
+use crate::outbox::Flushed;
+#[cfg(feature = "tls")]
+use crate::tls::Layer;
 
 /// A socket with the address of its other end, and which of our addresses it came to. An `IPv4` address takes a quarter of
 /// what any address may, and most clients have one.
@@ -17,76 +22,231 @@ use crate::handler::Entrance;
 pub(super) enum Link<S> {
     V4(Option<S>, SocketAddrV4, Entrance),
     V6(Option<S>, Box<SocketAddrV6>, Entrance),
+    #[cfg(feature = "tls")]
+    Encrypted(Box<Encrypted<S>>),
+}
+
+/// A link whose bytes are encrypted.
+#[cfg(feature = "tls")]
+#[derive(Debug)]
+pub(super) struct Encrypted<S> {
+    socket: S,
+    layer: Layer,
+    address: SocketAddr,
+    entrance: Entrance,
 }
 
 impl<S> Link<S> {
     pub(super) fn new(socket: S, address: SocketAddr, entrance: Entrance) -> Self {
+        Self::plain(Some(socket), address, entrance)
+    }
+
+    fn plain(socket: Option<S>, address: SocketAddr, entrance: Entrance) -> Self {
         match address {
-            SocketAddr::V4(address) => Self::V4(Some(socket), address, entrance),
-            SocketAddr::V6(address) => Self::V6(Some(socket), Box::new(address), entrance),
+            SocketAddr::V4(address) => Self::V4(socket, address, entrance),
+            SocketAddr::V6(address) => Self::V6(socket, Box::new(address), entrance),
         }
     }
 
-    /// Takes the socket for another connection; the address stays known.
+    /// The same, but everything on it is encrypted.
+    #[cfg(feature = "tls")]
+    pub(super) fn encrypted(
+        socket: S,
+        layer: Layer,
+        address: SocketAddr,
+        entrance: Entrance,
+    ) -> Self {
+        Self::Encrypted(Box::new(Encrypted {
+            socket,
+            layer,
+            address,
+            entrance,
+        }))
+    }
+
+    /// Takes the socket, with all that belongs to it, for another connection; the address stays known.
     pub(super) fn take(&mut self) -> Option<Self> {
-        match self {
-            Self::V4(socket, address, entrance) => {
-                Some(Self::V4(Some(socket.take()?), *address, *entrance))
-            }
-            Self::V6(socket, address, entrance) => {
-                let socket = socket.take()?;
-                Some(Self::V6(Some(socket), address.clone(), *entrance))
-            }
-        }
+        let rest = Self::plain(None, self.address(), self.entrance());
+        self.has_socket().then(|| std::mem::replace(self, rest))
+    }
+
+    /// Has what is left to say on an encrypted link go out as it is: the encryption has failed, or has not begun.
+    #[cfg(feature = "tls")]
+    pub(super) fn strip(&mut self) {
+        let rest = Self::plain(None, self.address(), self.entrance());
+        *self = match std::mem::replace(self, rest) {
+            Self::Encrypted(it) => Self::plain(Some(it.socket), it.address, it.entrance),
+            plain => plain,
+        };
     }
 
     pub(super) fn address(&self) -> SocketAddr {
         match self {
             Self::V4(_, address, _) => (*address).into(),
             Self::V6(_, address, _) => (**address).into(),
+            #[cfg(feature = "tls")]
+            Self::Encrypted(encrypted) => encrypted.address,
         }
     }
 
     pub(super) fn entrance(&self) -> Entrance {
-        match *self {
-            Self::V4(_, _, entrance) | Self::V6(_, _, entrance) => entrance,
+        match self {
+            Self::V4(_, _, entrance) | Self::V6(_, _, entrance) => *entrance,
+            #[cfg(feature = "tls")]
+            Self::Encrypted(encrypted) => encrypted.entrance,
         }
     }
 
-    pub(super) fn has_socket(&self) -> bool {
-        let (Self::V4(socket, ..) | Self::V6(socket, ..)) = self;
-        socket.is_some()
+    /// How what is at the other end has to be called.
+    pub(super) fn scheme(&self) -> Scheme {
+        match self {
+            Self::V4(..) | Self::V6(..) => Scheme::Http,
+            #[cfg(feature = "tls")]
+            Self::Encrypted(_) => Scheme::Https,
+        }
     }
 
+    #[inline]
+    pub(super) fn has_socket(&self) -> bool {
+        match self {
+            Self::V4(socket, ..) | Self::V6(socket, ..) => socket.is_some(),
+            #[cfg(feature = "tls")]
+            Self::Encrypted(_) => true,
+        }
+    }
+
+    #[inline]
     fn socket(&mut self, otherwise: ErrorKind) -> io::Result<&mut S> {
-        let (Self::V4(socket, ..) | Self::V6(socket, ..)) = self;
-        socket.as_mut().ok_or_else(|| otherwise.into())
+        match self {
+            Self::V4(socket, ..) | Self::V6(socket, ..) => {
+                socket.as_mut().ok_or_else(|| otherwise.into())
+            }
+            #[cfg(feature = "tls")]
+            Self::Encrypted(encrypted) => Ok(&mut encrypted.socket),
+        }
     }
 }
 
 impl<S: Socket> Link<S> {
-    /// Ends our side of the stream.
-    pub(super) fn finish(&mut self) -> io::Result<()> {
-        self.socket(ErrorKind::NotConnected)?.finish()
-    }
-}
-
-impl<S: Read> Read for Link<S> {
+    /// Reads up to `len_max` bytes to the front of `buffer`; what is behind them may be used, too.
     #[inline]
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.socket(ErrorKind::WouldBlock)?.read(buffer)
+    pub(super) fn read(&mut self, buffer: &mut [u8], len_max: usize) -> io::Result<usize> {
+        match self {
+            #[cfg(feature = "tls")]
+            Self::Encrypted(encrypted) => {
+                let (buffer, scratch) = buffer.split_at_mut(len_max);
+                encrypted.layer.read(&mut encrypted.socket, buffer, scratch)
+            }
+            plain => plain
+                .socket(ErrorKind::WouldBlock)?
+                .read(&mut buffer[..len_max]),
+        }
+    }
+
+    /// Whether there is something to read of which no event of the socket tells.
+    #[inline]
+    pub(super) fn has_unread(&mut self) -> bool {
+        match self {
+            #[cfg(feature = "tls")]
+            Self::Encrypted(encrypted) => encrypted.layer.has_unread(),
+            _ => false,
+        }
+    }
+
+    /// How much of a budget was used to read `len` bytes.
+    #[inline]
+    pub(super) fn read_cost(&mut self, len: usize) -> usize {
+        match self {
+            #[cfg(feature = "tls")]
+            Self::Encrypted(encrypted) => encrypted.layer.take_carried_len().max(len),
+            _ => len,
+        }
+    }
+
+    /// Whether encryption was agreed upon since the last time that this was asked.
+    #[inline]
+    pub(super) fn take_established(&mut self) -> bool {
+        match self {
+            #[cfg(feature = "tls")]
+            Self::Encrypted(encrypted) => encrypted.layer.take_established(),
+            _ => false,
+        }
+    }
+
+    /// Bytes kept between socket and session.
+    #[inline]
+    pub(super) fn held_len(&self) -> usize {
+        match self {
+            #[cfg(feature = "tls")]
+            Self::Encrypted(encrypted) => encrypted.layer.held_len(),
+            _ => 0,
+        }
+    }
+
+    /// Sees to it that what was `flushed` into the link gets out at its other end.
+    #[inline]
+    pub(super) fn push(&mut self, flushed: Flushed) -> io::Result<Flushed> {
+        match self {
+            #[cfg(feature = "tls")]
+            Self::Encrypted(encrypted) => match encrypted.push() {
+                Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(Flushed::UntilBlocked),
+                pushed => pushed.map(|()| flushed),
+            },
+            _ => Ok(flushed),
+        }
+    }
+
+    /// Ends our side of the stream. `WouldBlock` means that [`Link::push`] will do it.
+    pub(super) fn finish(&mut self) -> io::Result<()> {
+        match self {
+            #[cfg(feature = "tls")]
+            Self::Encrypted(encrypted) => {
+                encrypted.layer.finish();
+                encrypted.push()
+            }
+            plain => plain.socket(ErrorKind::NotConnected)?.finish(),
+        }
+    }
+
+    /// Tells the peer of the end, if that takes no time: the socket is about to be dropped.
+    pub(super) fn part(&mut self) {
+        #[cfg(feature = "tls")]
+        if let Self::Encrypted(encrypted) = self {
+            encrypted.layer.part(&mut encrypted.socket);
+        }
     }
 }
 
-impl<S: Write> Write for Link<S> {
+#[cfg(feature = "tls")]
+impl<S: Socket> Encrypted<S> {
+    fn push(&mut self) -> io::Result<()> {
+        if self.layer.flush(&mut self.socket)? {
+            self.socket.finish()?;
+        }
+        Ok(())
+    }
+}
+
+impl<S: Socket> Write for Link<S> {
     #[inline]
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.socket(ErrorKind::WouldBlock)?.write(bytes)
+        match self {
+            #[cfg(feature = "tls")]
+            Self::Encrypted(_) => self.write_vectored(&[IoSlice::new(bytes)]),
+            plain => plain.socket(ErrorKind::WouldBlock)?.write(bytes),
+        }
     }
 
     #[inline]
     fn write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
-        self.socket(ErrorKind::WouldBlock)?.write_vectored(slices)
+        match self {
+            #[cfg(feature = "tls")]
+            Self::Encrypted(encrypted) => {
+                let Encrypted { socket, layer, .. } = &mut **encrypted;
+                layer.write_vectored(socket, slices)
+            }
+            plain => plain.socket(ErrorKind::WouldBlock)?.write_vectored(slices),
+        }
     }
 
     fn flush(&mut self) -> io::Result<()> {

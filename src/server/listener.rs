@@ -15,6 +15,8 @@ use crate::clock::Moment;
 use crate::config::Config;
 use crate::handler::Entrance;
 use crate::metrics::{AcceptError, Counters};
+#[cfg(feature = "tls")]
+use crate::tls::Acceptor;
 
 /// How long not to accept when the system has no descriptor or memory for another connection.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -29,6 +31,9 @@ const QUEUE_LEN: i32 = 4096;
 pub(super) struct Listener<S: Socket = TcpStream> {
     /// Each with what comes by it.
     sockets: Vec<(Entrance, S::Listener)>,
+    /// What encrypts connections of the public, if that is wanted.
+    #[cfg(feature = "tls")]
+    acceptor: Option<Acceptor>,
     /// Set while the system cannot give us another connection. No event will say when it can.
     paused_until: Option<Moment>,
     /// Peers beyond the limit of connections.
@@ -82,6 +87,8 @@ impl<S: Socket> Listener<S> {
         let refused_count_max = config.descriptor_reserve.div_ceil(2);
         Self {
             sockets,
+            #[cfg(feature = "tls")]
+            acceptor: None,
             paused_until: None,
             refusals: Refusals::new(refused_count_max, config.linger_timeout),
             silent_until: Moment::START,
@@ -118,7 +125,7 @@ impl<S: Socket> Listener<S> {
                 left -= 1;
                 match S::accept_from(socket) {
                     Ok((stream, address)) => {
-                        take(Link::new(stream, address, *entrance));
+                        take(self.link(stream, address, *entrance));
                     }
                     Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
                     Err(error) if is_of_one_connection(&error) => {
@@ -138,6 +145,12 @@ impl<S: Socket> Listener<S> {
             }
         }
         Accepted::All
+    }
+
+    /// Has connections of the public encrypted from now on, or by another certificate.
+    #[cfg(feature = "tls")]
+    pub(super) fn encrypt(&mut self, acceptor: Acceptor) {
+        self.acceptor = Some(acceptor);
     }
 
     /// Tells a peer that was accepted that there is no room for it.
@@ -161,6 +174,16 @@ impl<S: Socket> Listener<S> {
     pub(super) fn next_moment(&self) -> Option<Moment> {
         let moments = [self.paused_until, self.refusals.next_end()];
         moments.into_iter().flatten().min()
+    }
+
+    fn link(&self, stream: S, address: SocketAddr, entrance: Entrance) -> Link<S> {
+        #[cfg(feature = "tls")]
+        if let Some(acceptor) = &self.acceptor
+            && entrance == Entrance::Public
+        {
+            return Link::encrypted(stream, acceptor.accept(), address, entrance);
+        }
+        Link::new(stream, address, entrance)
     }
 
     fn warn_at_times(&mut self, now: Moment, what: fmt::Arguments<'_>) {

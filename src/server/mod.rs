@@ -9,6 +9,8 @@ mod activity;
 mod application;
 mod arrivals;
 mod back_pressure;
+#[cfg(feature = "tls")]
+mod certificate;
 mod connection;
 mod descriptors;
 mod dispatch;
@@ -45,8 +47,11 @@ use std::thread;
 use std::time::Instant;
 
 use mio::{Poll, Waker};
+use signal_hook::consts;
 use signal_hook_mio::v1_0::Signals;
 
+#[cfg(feature = "tls")]
+pub use self::certificate::TlsFilesError;
 use self::descriptors::Descriptors;
 use self::drain::Drain;
 use self::event_loop::EventLoop;
@@ -96,6 +101,9 @@ pub enum ServerError {
         /// How many it needs at least, the reserve included.
         needed: usize,
     },
+    /// The certificate or its key cannot be used.
+    #[cfg(feature = "tls")]
+    Certificate(TlsFilesError),
     /// The system refused something that every server needs.
     System(io::Error),
 }
@@ -113,7 +121,13 @@ impl<H: Handler> Server<H> {
     /// system refuses polls or wakers.
     pub fn bind(mut config: Config, handler: &H) -> Result<Self, ServerError> {
         config.validate().map_err(ServerError::Config)?;
-        let listener = Listener::bind(&config)
+        #[cfg(feature = "tls")]
+        let acceptor = config.tls.as_ref().map(certificate::load).transpose()?;
+        #[cfg_attr(
+            not(feature = "tls"),
+            expect(unused_mut, reason = "only encryption is added later")
+        )]
+        let mut listener = Listener::bind(&config)
             .map_err(|(address, error)| ServerError::Listen(address, error))?;
         let local_addresses = listener.local_addresses(Entrance::Public)?;
         let metrics_address = listener.local_addresses(Entrance::Metrics)?.pop();
@@ -160,6 +174,10 @@ impl<H: Handler> Server<H> {
                 EventLoop::new(index, poll, post_office, handler, shared.clone())
             })
             .collect();
+        #[cfg(feature = "tls")]
+        if let Some(acceptor) = acceptor {
+            listener.encrypt(acceptor);
+        }
         loops[0].listen(listener)?;
         Ok(Self {
             loops,
@@ -170,13 +188,18 @@ impl<H: Handler> Server<H> {
         })
     }
 
-    /// Has SIGTERM and SIGINT drain the server, and a second one stop it at once.
+    /// Has SIGTERM and SIGINT drain the server, and a second one stop it at once. If it has a certificate, SIGHUP has it
+    /// read again.
     ///
     /// # Errors
     ///
     /// What the system says if it refuses to report signals.
     pub fn stop_on_signals(&mut self) -> io::Result<()> {
-        let signals = Signals::new([signal_hook::consts::SIGTERM, signal_hook::consts::SIGINT])?;
+        let signals = Signals::new([consts::SIGTERM, consts::SIGINT])?;
+        #[cfg(feature = "tls")]
+        if self.stopper.config.tls.is_some() {
+            signals.add_signal(consts::SIGHUP)?;
+        }
         self.loops[0].hear(signals)
     }
 
@@ -302,12 +325,21 @@ impl fmt::Display for ServerError {
                 f,
                 "cannot start: {needed} descriptors are needed, the reserve included, and the limit is {limit}"
             ),
+            #[cfg(feature = "tls")]
+            Self::Certificate(error) => write!(f, "{error}"),
             Self::System(error) => write!(f, "cannot start: {error}"),
         }
     }
 }
 
 impl std::error::Error for ServerError {}
+
+#[cfg(feature = "tls")]
+impl From<TlsFilesError> for ServerError {
+    fn from(error: TlsFilesError) -> Self {
+        Self::Certificate(error)
+    }
+}
 
 impl From<io::Error> for ServerError {
     fn from(error: io::Error) -> Self {

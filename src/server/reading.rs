@@ -1,6 +1,6 @@
 //! What a connection does with what its socket has: bytes to the session, and what that makes of them to the application.
 
-use std::io::{self, Read};
+use std::io;
 
 use super::application::Application;
 use super::connection::{Connection, Now, Progress};
@@ -11,7 +11,11 @@ use crate::delivery::SessionId;
 use crate::handler::{Answer, Handler, Recover};
 use crate::http::{HttpError, Response};
 use crate::proto::{AtHand, Message};
+#[cfg(feature = "tls")]
+use crate::session::Cause;
 use crate::session::{Event, Intake};
+#[cfg(feature = "tls")]
+use crate::tls::TlsFault;
 
 /// How far a socket is to be read, apart from the budget.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,7 +82,7 @@ impl<P, S: Socket> Connection<P, S> {
         };
         while self.session.wants_input(&self.outbox, soft_bytes_max) {
             let room = (buffer.len() / 2).min(budget);
-            match self.link.read(&mut buffer[..room]) {
+            match self.link.read(buffer, room) {
                 Ok(0) => {
                     self.session.on_eof(&self.outbox, now.moment, &now.config);
                     self.tell_end(id, application, now);
@@ -101,10 +105,11 @@ impl<P, S: Socket> Connection<P, S> {
                     if self.is_held_back(now) {
                         break;
                     }
-                    if count < room && extent == ReadExtent::UntilDrained {
+                    let is_drained = count < room && extent == ReadExtent::UntilDrained;
+                    if is_drained && !self.link.has_unread() {
                         break;
                     }
-                    budget = budget.saturating_sub(count);
+                    budget = budget.saturating_sub(self.link.read_cost(count));
                     if budget == 0 || has_passed {
                         return Progress::Unfinished;
                     }
@@ -114,12 +119,40 @@ impl<P, S: Socket> Connection<P, S> {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 Err(error) => {
                     log::debug!("{id}: read: {error}");
-                    self.session.on_broken();
+                    self.on_read_error(&error, now);
                 }
             }
             self.tell_end(id, application, now);
         }
+        if self.link.take_established() {
+            now.counters.encrypted.add(1);
+        }
         Progress::Done
+    }
+
+    /// The socket cannot be read any more, or what it has cannot be decrypted.
+    fn on_read_error(&mut self, error: &io::Error, now: &Now) {
+        #[cfg(feature = "tls")]
+        if let Some(fault) = TlsFault::of(error)
+            && !self.session.is_websocket()
+        {
+            // The peer was told by an alert, if it speaks TLS. What is on its way shall not destroy that.
+            self.link.strip();
+            match fault {
+                TlsFault::NotTls => {
+                    let error = HttpError::NotEncrypted;
+                    let config = &now.config;
+                    self.session
+                        .refuse(error, now.moment, config, &mut self.outbox);
+                }
+                fault => {
+                    let cause = Cause::Encryption(fault);
+                    self.session.part(cause, now.moment, &now.config);
+                }
+            }
+            return;
+        }
+        self.session.on_broken();
     }
 
     /// Reads what a frame lacks that is cut by the end of the bytes read so far, if it fits into the buffer: a message
@@ -128,10 +161,10 @@ impl<P, S: Socket> Connection<P, S> {
     fn read_rest_of_frame(&mut self, buffer: &mut [u8], read_len: usize) -> usize {
         let (bytes, rest) = buffer.split_at_mut(read_len);
         let missing_len = self.session.missing_len(bytes);
-        match rest.get_mut(..missing_len) {
-            Some(rest @ [_, ..]) => self.link.read(rest).unwrap_or_default(),
-            _ => 0,
+        if missing_len == 0 || missing_len > rest.len() {
+            return 0;
         }
+        self.link.read(rest, missing_len).unwrap_or_default()
     }
 
     /// Tells the application if the WebSocket has ended.

@@ -1,7 +1,7 @@
 //! Peers for which there is no room: they are told so at once, whatever they want, and do not become connections.
 
 use std::collections::VecDeque;
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 use std::time::Duration;
 
 use super::link::Link;
@@ -11,6 +11,7 @@ use crate::http::{HttpError, Response};
 
 /// Read from a peer that is let go: more than a request usually is.
 const DISCARDED_BYTES_MAX: usize = 32 << 10;
+const DISCARDED_AT_ONCE: usize = 4 << 10;
 
 /// The peers that were refused and may still be reading that.
 ///
@@ -71,11 +72,11 @@ impl<S: Socket> Refusals<S> {
 }
 
 /// Reads what has come and drops it.
-fn discard_input(link: &mut impl Read) {
+fn discard_input<S: Socket>(link: &mut Link<S>) {
     let mut left = DISCARDED_BYTES_MAX;
-    let mut buffer = [0; 4 << 10];
+    let mut buffer = [0; DISCARDED_AT_ONCE];
     while left > 0 {
-        match link.read(&mut buffer) {
+        match link.read(&mut buffer, DISCARDED_AT_ONCE) {
             Ok(count @ 1..) => left = left.saturating_sub(count),
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             _ => break,

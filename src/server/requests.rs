@@ -124,6 +124,7 @@ fn arrival_of<S>(request: &Request<'_>, link: &Link<S>, now: &Now) -> Arrival {
     Arrival {
         remote: address,
         entrance: link.entrance(),
+        scheme: link.scheme(),
         client: now.config.trusted_proxies.client_of(address.ip(), request),
         moment: now.moment,
         is_overloaded: now.is_overloaded(),

@@ -4,6 +4,9 @@
 use std::io;
 use std::sync::atomic::Ordering;
 
+#[cfg(feature = "tls")]
+use signal_hook::consts;
+
 use super::drain::{Drain, Farewells};
 use super::event_loop::EventLoop;
 use super::mailbox::Letter;
@@ -49,12 +52,16 @@ impl<H: Handler, S: Socket> EventLoop<H, S> {
 
     /// The first signal has everyone drain, the next one has everyone stop.
     pub(super) fn on_signals(&mut self) {
-        let count = self
-            .signals
-            .as_mut()
-            .map_or(0, |signals| signals.pending().count());
-        for _ in 0..count {
-            self.on_signal();
+        let signals: Vec<_> = match &mut self.signals {
+            Some(signals) => signals.pending().collect(),
+            None => Vec::new(),
+        };
+        for signal in signals {
+            match signal {
+                #[cfg(feature = "tls")]
+                consts::SIGHUP => self.reload_certificate(),
+                _ => self.on_signal(),
+            }
         }
     }
 

@@ -6,6 +6,8 @@ use super::rates::Excess;
 use crate::clock::Moment;
 use crate::http::HttpError;
 use crate::proto::{CloseCode, ProtocolError};
+#[cfg(feature = "tls")]
+use crate::tls::TlsFault;
 
 /// How a connection ended: what began it, and the codes of the Close frames.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -101,6 +103,9 @@ pub enum Cause {
     HandedOver,
     /// There was no place for it.
     NoPlace,
+    /// Its encryption could not go on.
+    #[cfg(feature = "tls")]
+    Encryption(TlsFault),
 }
 
 impl fmt::Display for Cause {
@@ -124,6 +129,8 @@ impl fmt::Display for Cause {
             Self::Local => "closed by the server",
             Self::HandedOver => "goes on as another session",
             Self::NoPlace => "no place",
+            #[cfg(feature = "tls")]
+            Self::Encryption(fault) => return write!(f, "encryption failed: {fault}"),
         };
         f.write_str(text)
     }

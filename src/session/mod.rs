@@ -41,7 +41,7 @@ use self::lifecycle::{Lifecycle, Stage};
 pub use self::rates::{Excess, Intake, Rates};
 use crate::clock::Moment;
 use crate::config::Config;
-use crate::http::{Handshake, Request, Response};
+use crate::http::{Handshake, HttpError, Request, Response};
 use crate::outbox::Outbox;
 use crate::proto::{CloseCode, CloseFrame, Incoming, Message, MessageReader, Role};
 
@@ -298,6 +298,18 @@ impl Session {
     /// The connection is broken: nothing can be read or written any more.
     pub fn on_broken(&mut self) {
         self.life.finish(Cause::PeerLost);
+    }
+
+    /// Refuses a peer that has sent nothing that could be a request.
+    pub fn refuse(&mut self, error: HttpError, now: Moment, config: &Config, outbox: &mut Outbox) {
+        if !self.is_websocket() && !self.life.is_over() {
+            self.life.refuse(error, now, config, outbox);
+        }
+    }
+
+    /// Ends a connection whose peer was told why by other means, and waits for it to go.
+    pub fn part(&mut self, cause: Cause, now: Moment, config: &Config) {
+        self.life.linger(cause, now, config);
     }
 
     /// Everything is written. Returns whether our side of the stream is to be ended now; the peer then has until

@@ -53,7 +53,9 @@ impl ServerProcess {
             );
         };
         let addr = line
-            .strip_prefix("listening on http://")
+            .strip_prefix("listening on ")
+            .and_then(|url| url.split_once("://"))
+            .map(|(_, addr)| addr)
             .unwrap_or_else(|| panic!("{line}"));
         let addr = addr.parse().unwrap_or_else(|_| panic!("{line}"));
         Self {

@@ -61,6 +61,8 @@ impl Page<'_, '_> {
         self.family("connections_ended", help, "cause", |it| &it.ended)?;
         let help = "WebSocket handshakes that were accepted";
         self.counter("upgrades", help, |it| it.upgraded.get())?;
+        let help = "Connections that encryption was agreed upon for";
+        self.counter("connections_encrypted", help, |it| it.encrypted.get())?;
         let help = "HTTP responses but 101";
         self.family("http_responses", help, "status", |it| &it.responses)?;
         let help = "Close frames of ended WebSockets that the server sent";

@@ -1,0 +1,20 @@
+//! TLS (RFC 8446, RFC 5246) between a session and whatever carries its bytes; knows no socket.
+//!
+//! A [`Layer`] is one end of an encrypted connection. It reads from a carrier and writes to it, and both may take their
+//! time: what it has decrypted and what it has still to send is asked for, since no event of a socket tells. An
+//! [`Acceptor`] makes such layers for a server.
+//!
+//! Versions are 1.2 and 1.3, the application protocol is `http/1.1`. Sessions are resumed by tickets, which take no
+//! memory. There is no early data, which could be replayed, no renegotiation, and no compression.
+
+mod acceptor;
+mod fault;
+mod layer;
+
+pub(crate) use self::acceptor::Acceptor;
+pub use self::acceptor::CertificateError;
+pub use self::fault::{CertificateFault, TlsFault};
+pub(crate) use self::layer::Layer;
+
+/// What is spoken inside (RFC 7301 6).
+const APPLICATION_PROTOCOL: &[u8] = b"http/1.1";
