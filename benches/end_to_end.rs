@@ -52,7 +52,7 @@ use contender::{Contender, Field, settled_processor_time};
 use crowd::{Crowd, Scene, Score};
 use options::Options;
 use report::{Measured, Sample};
-use rows::{Entry, IDLE_ROWS, Row, Work};
+use rows::{Entry, IDLE_ROWS, IdleRow, Row, Work};
 
 fn main() -> io::Result<()> {
     let options = Options::parse();
@@ -70,7 +70,13 @@ fn main() -> io::Result<()> {
         println!("{}", report::ratios(&measured));
         println!("{}", report::latencies(&measured));
     }
-    print_idle(&field, &options);
+    let idle_rows: Vec<_> = IDLE_ROWS
+        .into_iter()
+        .filter(|row| options.wants(row.name))
+        .collect();
+    if !idle_rows.is_empty() {
+        print_idle(&field, &idle_rows, &options);
+    }
     if let Some(file) = &options.chart {
         fs::write(file, chart::draw(&measured))?;
     }
@@ -120,10 +126,10 @@ fn sample(field: &Field, entry: &Entry, options: &Options) -> Sample {
     }
 }
 
-fn print_idle(field: &Field, options: &Options) {
+fn print_idle(field: &Field, rows: &[IdleRow], options: &Options) {
     println!("Resident bytes for each idle client:\n");
     println!("| Client of | switchboard | goal | others |\n|---|--:|--:|---|");
-    for row in IDLE_ROWS {
+    for &row in rows {
         let bytes =
             |&contender: &Contender| idle::bytes_per_client(field, contender, row, options.test);
         let (own, others) = row.contenders.split_first().expect("ours comes first");

@@ -153,6 +153,9 @@ pub struct Delivery<F> {
     /// The finished frame: nothing yet while an application says who is to get it, a range while the turn is being
     /// written, shared bytes afterwards.
     pub frame: F,
+    /// How many messages that is: those that follow each other to the same recipients on the same terms go together, as
+    /// frames back to back.
+    pub message_count: u32,
     /// Who is to get it.
     pub recipients: Recipients,
     /// Who of the recipients does not get it.
@@ -167,6 +170,7 @@ impl Delivery<()> {
     pub fn to(recipients: Recipients) -> Self {
         Self {
             frame: (),
+            message_count: 1,
             recipients,
             except: Except::Nobody,
             terms: None,
@@ -193,6 +197,7 @@ impl<F> Delivery<F> {
     pub fn map<G>(self, make: impl FnOnce(F) -> G) -> Delivery<G> {
         Delivery {
             frame: make(self.frame),
+            message_count: self.message_count,
             recipients: self.recipients,
             except: self.except,
             terms: self.terms,

@@ -8,7 +8,8 @@ use switchboard::clock::Moment;
 use switchboard::delivery::{GroupName, Recipients, SessionId};
 use switchboard::outbox::Outbox;
 use switchboard::proto::{
-    FrameBuffer, Incoming, MessageLimits, MessageReader, OpCode, Role, encode_masked_frame,
+    FrameBuffer, Incoming, MessageLimits, MessageReader, OpCode, Role, encode_frame,
+    encode_masked_frame,
 };
 use switchboard::registry::Registry;
 
@@ -78,6 +79,12 @@ pub(crate) const CASES: &[Case] = &[
     server(
         "relay, each receiver of a message",
         relay,
+        100,
+        MEMBER_COUNT,
+    ),
+    server(
+        "relay, each receiver of 16 messages",
+        relay_batches,
         100,
         MEMBER_COUNT,
     ),
@@ -176,13 +183,39 @@ fn echo(addr: SocketAddr, count: u64) {
     }
 }
 
+fn enter_relay(addr: SocketAddr) -> Entrance {
+    let mut client = Entrance::connect(addr);
+    client.upgrade("/relay/room");
+    client
+}
+
 fn relay(addr: SocketAddr, count: u64) {
+    pass_on(|_| enter_relay(addr), "a message", count);
+}
+
+/// Like [`relay`], with 16 messages at a time, which one write brings.
+fn relay_batches(addr: SocketAddr, count: u64) {
+    let mut batch = Vec::new();
+    let mut expected = Vec::new();
+    for _ in 0..16 {
+        encode_masked_frame(&mut batch, OpCode::Text, &[b"a message"], [1, 2, 3, 4]);
+        encode_frame(&mut expected, OpCode::Text, &[b"a message"]);
+    }
     let enter = |_| {
-        let mut client = Entrance::connect(addr);
-        client.upgrade("/relay/room");
-        client
+        let socket = enter_relay(addr).into_socket();
+        socket.set_nonblocking(false).expect("blocking");
+        socket
     };
-    pass_on(enter, "a message", count);
+    let mut sender = enter(0);
+    let mut members: Vec<_> = (0..MEMBER_COUNT).map(enter).collect();
+    let mut received = vec![0; expected.len()];
+    for _ in 0..count {
+        sender.write_all(&batch).expect("write");
+        for member in &mut members {
+            member.read_exact(&mut received).expect("all of them");
+            assert_eq!(received, expected);
+        }
+    }
 }
 
 fn json_fan_out(addr: SocketAddr, count: u64) {

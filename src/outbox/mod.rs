@@ -129,6 +129,45 @@ impl Outbox {
         Ok(Pushed::Queued)
     }
 
+    /// Queues finished data frames of one feed, or of none that can be dropped, if that is the same whether they come
+    /// together or one by one, because none has to make room; whether it did.
+    #[inline]
+    pub fn try_push_all(
+        &mut self,
+        frames: &EncodedFrame,
+        feed: Option<Feed>,
+        bytes_max: usize,
+    ) -> bool {
+        let is_simple = !matches!(self.owed, Owed::Queue(_))
+            && self.data_len().saturating_add(frames.len()) <= bytes_max;
+        if is_simple {
+            self.append(frames, feed);
+        }
+        is_simple
+    }
+
+    /// Writes data frames, of one feed or of none, to `io` from where they lie, and queues what it does not take; how many
+    /// bytes it took. Nothing may be owed before.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Outbox::write_to`]; everything is queued then.
+    #[inline]
+    pub fn write_through(
+        &mut self,
+        frames: &EncodedFrame,
+        feed: Option<Feed>,
+        io: &mut impl io::Write,
+    ) -> io::Result<usize> {
+        debug_assert!(self.is_empty(), "what was owed comes first");
+        let written = queue::write_once(io, |io| io.write(frames.as_bytes()));
+        let count = written.as_ref().map_or(None, |count| *count).unwrap_or(0);
+        if count < frames.len() {
+            self.push_rest(frames, feed, count);
+        }
+        written.map(|_| count)
+    }
+
     /// How many queued frames were dropped in favour of others since the last call.
     pub fn take_displaced_count(&mut self) -> u32 {
         match &mut self.owed {
@@ -237,6 +276,7 @@ impl Outbox {
 
     /// Whether nothing is owed.
     #[must_use]
+    #[inline]
     pub fn is_empty(&self) -> bool {
         matches!(self.owed, Owed::Nothing)
     }
@@ -303,6 +343,15 @@ impl Outbox {
         match &self.owed {
             Owed::Queue(queue) => queue.over_since,
             _ => None,
+        }
+    }
+
+    /// Queues frames of which `written` bytes have gone out.
+    #[cold]
+    fn push_rest(&mut self, frames: &EncodedFrame, feed: Option<Feed>, written: usize) {
+        self.append(frames, feed);
+        if written > 0 {
+            self.queue().consume(written);
         }
     }
 
@@ -667,6 +716,52 @@ mod tests {
     }
 
     proptest! {
+        /// Frames that are pushed or written together become what they become one by one.
+        #[test]
+        fn frames_together_are_the_same_as_one_by_one(
+            lens in proptest::collection::vec(0_usize..10, 1..6),
+            before_len in proptest::option::of(0_usize..10),
+            room in 0_usize..40,
+            bytes_max in 0_usize..60,
+            has_feed: bool,
+        ) {
+            let feed = has_feed.then_some(Feed::DIRECT);
+            let terms = Arc::new(Terms { policy: Policy::DropNewest, notice: None });
+            let mut buffer = FrameBuffer::default();
+            let ranges: Vec<_> = lens.iter().map(|&len| buffer.encode(OpCode::Binary, &[&vec![7; len]])).collect();
+            let shared = buffer.share();
+            let [mut together, mut singly] = [(); 2].map(|()| Outbox::default());
+            let [mut fast, mut slow] = [(); 2].map(|()| Socket::new(room, UNLIMITED));
+            for outbox in [&mut together, &mut singly] {
+                if let Some(len) = before_len {
+                    outbox.push(&frame(&vec![8; len]), UNLIMITED).unwrap();
+                }
+            }
+            let is_together = if together.is_empty() && shared.len() <= bytes_max {
+                together.write_through(&shared, feed, &mut fast).unwrap();
+                true
+            } else {
+                together.try_push_all(&shared, feed, bytes_max)
+            };
+            if is_together {
+                for range in ranges {
+                    let frame = shared.slice(range);
+                    match has_feed {
+                        true => prop_assert_eq!(singly.push_of(Feed::DIRECT, &terms, &frame, bytes_max), Ok(Pushed::Queued)),
+                        false => prop_assert_eq!(singly.push(&frame, bytes_max), Ok(())),
+                    }
+                }
+                flush(&mut singly, &mut slow);
+                flush(&mut together, &mut fast);
+                prop_assert_eq!(&fast.taken, &slow.taken);
+                prop_assert_eq!(together.data_len(), singly.data_len());
+                prop_assert_eq!(together.stalled_since(), singly.stalled_since());
+                prop_assert_eq!(together.clear(), singly.clear());
+            } else {
+                prop_assert_eq!(together.data_len(), singly.data_len());
+            }
+        }
+
         /// Whatever is written when, the peer gets whole frames, and the data frames are those pushed, in order.
         #[test]
         fn fr_14_frames_are_never_cut_or_reordered(steps in proptest::collection::vec(any_step(), 1..60), last_step in 1_usize..50) {

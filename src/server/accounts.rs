@@ -8,7 +8,7 @@ use std::io;
 use super::connection::Connection;
 use super::socket::Socket;
 use crate::clock::Moment;
-use crate::metrics::{Code, Count, Counters, Dropped, Status};
+use crate::metrics::{Code, Counters, Dropped, Status};
 use crate::outbox::{Overflow, Pushed};
 use crate::session::{Cause, Ending, Intake};
 
@@ -30,11 +30,11 @@ impl<P, S: Socket> Connection<P, S> {
             }
             Ok(Pushed::Dropped) => {
                 counters.dropped.add(Dropped::Newest, messages);
-                self.tally_written(0, count);
+                self.tally_lost(count);
             }
             Err(Overflow) => {
                 counters.dropped.add(Dropped::Overflow, messages);
-                self.tally_written(0, count);
+                self.tally_lost(count);
             }
         }
     }
@@ -48,7 +48,7 @@ impl<P, S: Socket> Connection<P, S> {
             counters
                 .dropped
                 .add(Dropped::Displaced, u64::from(displaced));
-            self.tally_written(0, displaced);
+            self.tally_lost(displaced);
         }
     }
 
@@ -69,7 +69,8 @@ impl<P, S: Socket> Connection<P, S> {
         counters.queued.subtract(u64::from(queued));
         counters.delivered.add(u64::from(queued - lost));
         counters.dropped.add(Dropped::Unsent, u64::from(lost));
-        self.tally_written(queued - lost, lost);
+        self.tally_sent(0, queued - lost);
+        self.tally_lost(lost);
     }
 
     /// The connection is about to be dropped.
@@ -96,13 +97,23 @@ impl<P, S: Socket> Connection<P, S> {
         }
     }
 
+    /// So many bytes went out, or so many messages were written to their end.
+    #[inline]
+    pub(super) fn tally_sent(&mut self, byte_count: usize, message_count: u32) {
+        match self.sent.plus(byte_count, message_count) {
+            Some(sent) => self.sent = sent,
+            None => self.carry_sent(byte_count, message_count),
+        }
+    }
+
     /// What the peer has sent and was sent.
     pub(super) fn tally(&self) -> Tally {
         let mut tally = self
             .activity
             .as_ref()
             .map_or_else(Tally::default, |it| it.tally);
-        tally.messages_out += u64::from(self.since.is_greeted());
+        tally.bytes_out += u64::from(self.sent.byte_count);
+        tally.messages_out += u64::from(self.sent.message_count);
         tally
     }
 
@@ -111,23 +122,27 @@ impl<P, S: Socket> Connection<P, S> {
         self.since.tenths_until(now)
     }
 
-    fn tally_written(&mut self, messages: u32, lost: u32) {
-        // Nearly everyone is greeted with one message, and many never get another, so that takes a bit.
-        let is_greeting = self.activity.is_none() && (messages, lost) == (1, 0);
-        if is_greeting && self.since.greet() {
-            return;
-        }
+    /// More was sent than is counted here: it goes to where there is room.
+    #[cold]
+    fn carry_sent(&mut self, byte_count: usize, message_count: u32) {
+        let sent = std::mem::take(&mut self.sent);
         let tally = &mut self.activity.get_or_insert_default().tally;
-        tally.messages_out += u64::from(messages);
-        tally.dropped += u64::from(lost);
+        tally.bytes_out += u64::from(sent.byte_count) + byte_count as u64;
+        tally.messages_out += u64::from(sent.message_count) + u64::from(message_count);
+    }
+
+    fn tally_lost(&mut self, count: u32) {
+        if count > 0 {
+            self.activity.get_or_insert_default().tally.dropped += u64::from(count);
+        }
     }
 }
 
 /// Bytes of the answer to a ping of ours. Peers that send nothing else are many, and nothing is kept for them.
 const PONG_LEN: usize = 6;
 
-/// What one peer has sent and was sent. Bytes are those of frames, without the pongs of peers that do nothing else and
-/// without the first message of those who get no other.
+/// What one peer has sent and was sent. Bytes from it are those of frames, without the pongs of peers that do nothing else;
+/// bytes to it are all that were written, the response to its request included.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Tally {
     pub(super) bytes_in: u64,
@@ -140,36 +155,39 @@ pub(super) struct Tally {
 impl Tally {
     /// Whether there is anything to remember.
     pub(super) fn is_empty(&self) -> bool {
-        self.bytes_in + self.messages_out + self.dropped == 0
+        self.bytes_in + self.bytes_out + self.messages_out + self.dropped == 0
     }
 }
 
-/// When a connection began, in tenths of a second of the server's clock, and in the highest bit whether it was greeted.
+/// What a peer was sent, where a delivery finds it in the connection itself; what it cannot hold is in the [`Tally`].
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Sent {
+    byte_count: u32,
+    message_count: u32,
+}
+
+impl Sent {
+    #[inline]
+    fn plus(self, byte_count: usize, message_count: u32) -> Option<Self> {
+        let byte_count = u32::try_from(byte_count).ok()?;
+        Some(Self {
+            byte_count: self.byte_count.checked_add(byte_count)?,
+            message_count: self.message_count.checked_add(message_count)?,
+        })
+    }
+}
+
+/// When a connection began, in tenths of a second of the server's clock.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Since(u32);
 
 impl Since {
-    const GREETED: u32 = 1 << 31;
-
     pub(super) fn at(moment: Moment) -> Self {
-        let tenths = u32::try_from(moment.as_millis() / 100).unwrap_or(u32::MAX);
-        Self(tenths & !Self::GREETED)
+        Self(u32::try_from(moment.as_millis() / 100).unwrap_or(u32::MAX))
     }
 
     fn tenths_until(self, now: Moment) -> u32 {
-        let began = self.0 & !Self::GREETED;
-        Self::at(now).0.saturating_sub(began)
-    }
-
-    /// Remembers one message that was sent; whether it could, which is once.
-    fn greet(&mut self) -> bool {
-        let is_first = !self.is_greeted();
-        self.0 |= Self::GREETED;
-        is_first
-    }
-
-    fn is_greeted(self) -> bool {
-        self.0 & Self::GREETED != 0
+        Self::at(now).0.saturating_sub(self.0)
     }
 }
 
@@ -181,33 +199,51 @@ fn count_closes(ending: &Ending, counters: &Counters) {
 /// A socket whose written bytes are counted.
 pub(super) struct Metered<'a, W> {
     socket: &'a mut W,
-    bytes_out: &'a Count,
+    pub(super) byte_count: usize,
 }
 
 impl<'a, W: io::Write> Metered<'a, W> {
-    pub(super) fn new(socket: &'a mut W, bytes_out: &'a Count) -> Self {
-        Self { socket, bytes_out }
-    }
-
-    fn count(&self, written: io::Result<usize>) -> io::Result<usize> {
-        written.inspect(|count| self.bytes_out.add(*count as u64))
+    pub(super) fn new(socket: &'a mut W) -> Self {
+        Self {
+            socket,
+            byte_count: 0,
+        }
     }
 }
 
 impl<W: io::Write> io::Write for Metered<'_, W> {
     #[inline]
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let written = self.socket.write(bytes);
-        self.count(written)
+        let written = self.socket.write(bytes)?;
+        self.byte_count += written;
+        Ok(written)
     }
 
     #[inline]
     fn write_vectored(&mut self, slices: &[io::IoSlice<'_>]) -> io::Result<usize> {
-        let written = self.socket.write_vectored(slices);
-        self.count(written)
+        let written = self.socket.write_vectored(slices)?;
+        self.byte_count += written;
+        Ok(written)
     }
 
     fn flush(&mut self) -> io::Result<()> {
         self.socket.flush()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_does_not_fit_is_carried_and_not_lost() {
+        let sent = Sent {
+            byte_count: u32::MAX - 1,
+            message_count: 7,
+        };
+        let full = sent.plus(1, u32::MAX - 7).unwrap();
+        assert_eq!((full.byte_count, full.message_count), (u32::MAX, u32::MAX));
+        assert!(sent.plus(2, 0).is_none() && sent.plus(0, u32::MAX - 6).is_none());
+        assert!(Sent::default().plus(1 << 32, 0).is_none());
     }
 }

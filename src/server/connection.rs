@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use mio::net::TcpStream;
 
-use super::accounts::{Metered, Since};
+use super::accounts::{Metered, Sent, Since};
 use super::activity::Activity;
 use super::application::Application;
 use super::link::Link;
@@ -51,6 +51,8 @@ pub(super) struct Connection<P, S = TcpStream> {
     pub(super) is_counted: bool,
     /// Messages whose way ends neither in the socket nor in the count of what was dropped yet.
     pub(super) queued_count: u32,
+    /// What it was sent.
+    pub(super) sent: Sent,
     /// When it was accepted, or got its latest socket.
     pub(super) since: Since,
 }
@@ -106,6 +108,7 @@ impl<P, S: Socket> Connection<P, S> {
             is_blocked: false,
             is_counted: false,
             queued_count: 0,
+            sent: Sent::default(),
             since: Since::at(now.moment),
         }
     }
@@ -196,9 +199,11 @@ impl<P, S: Socket> Connection<P, S> {
             self.outbox.keep_blocked();
         } else if !self.session.is_closed() && self.link.has_socket() {
             let budget = now.config.write_budget_bytes;
-            let written_before = now.counters.bytes_out.get();
-            let mut link = Metered::new(&mut self.link, &now.counters.bytes_out);
+            let mut link = Metered::new(&mut self.link);
             let flushed = self.outbox.write_to(&mut link, budget, now.moment);
+            let byte_count = link.byte_count;
+            now.counters.bytes_out.add(byte_count as u64);
+            self.tally_sent(byte_count, 0);
             match flushed.and_then(|flushed| self.link.push(flushed)) {
                 Ok(Flushed::Everything) => self.on_flushed(now),
                 Ok(Flushed::UntilBlocked) => self.is_blocked = true,
@@ -207,9 +212,6 @@ impl<P, S: Socket> Connection<P, S> {
                     log::debug!("{id}: write: {error}");
                     self.session.on_broken();
                 }
-            }
-            if let Some(activity) = &mut self.activity {
-                activity.tally.bytes_out += now.counters.bytes_out.get() - written_before;
             }
         }
         self.tell_end(id, application, now);
@@ -301,7 +303,7 @@ mod tests {
             (
                 "Connection",
                 size_of::<Connection<Peer>>(),
-                if cfg!(debug_assertions) { 152 } else { 136 },
+                if cfg!(debug_assertions) { 160 } else { 144 },
             ),
         ];
         for (name, size, expected) in sizes {

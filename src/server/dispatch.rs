@@ -1,24 +1,32 @@
 //! What the application asked for, done: replies, deliveries on this loop and to others, memberships, ends.
 
+use std::io;
+
+use super::application::SharedFrames;
 use super::connection::Connection;
 use super::errand::{Errand, Task};
 use super::event_loop::EventLoop;
+use super::fan_out::Haste;
 use super::mailbox::{Letter, ReceiptAddress};
 use super::receipts::{ReceiptKey, Report};
-use super::recovery::Numbered;
 use super::socket::Socket;
 use super::tokens::key_of;
 use crate::delivery::{Delivery, Outcome, Recipients, SessionId};
 use crate::handler::{Handler, Receipt, What, Wish};
 use crate::http::Response;
-use crate::outbox::{Overflow, Pushed};
-use crate::proto::{CloseFrame, EncodedFrame};
+use crate::outbox::Pushed;
+use crate::proto::{CloseFrame, EncodedFrame, FrameRange};
 
 impl<H: Handler, S: Socket> EventLoop<H, S> {
     /// Does everything that was asked for so far, in the order of asking; then those leave whose WebSocket has ended.
-    pub(super) fn grant_wishes(&mut self) {
+    ///
+    /// # Errors
+    ///
+    /// What the system says if another loop cannot be woken.
+    pub(super) fn grant_wishes(&mut self) -> io::Result<()> {
+        let mut posted = Ok(());
         if !self.application.wishes.is_empty() {
-            self.grant_in_order();
+            posted = self.grant_in_order();
         }
         for id in std::mem::take(&mut self.application.closed) {
             self.registry.remove(id);
@@ -27,62 +35,82 @@ impl<H: Handler, S: Socket> EventLoop<H, S> {
                 self.dirty.add(id, &mut connection.is_dirty);
             }
         }
+        posted
     }
 
-    fn grant_in_order(&mut self) {
+    fn grant_in_order(&mut self) -> io::Result<()> {
+        let mut posted = Ok(());
         let frames = self.application.share_frames();
         // Receipts are told on the way and may lead to new wishes, so the list is taken out and given back.
         let spare = std::mem::take(&mut self.spare_wishes);
         let mut wishes = std::mem::replace(&mut self.application.wishes, spare);
-        for Wish { session, what } in wishes.drain(..) {
+        let mut ungranted = wishes.drain(..);
+        while let Some(Wish { session, what }) = ungranted.next() {
             match what {
-                What::Reply(range, count) => {
-                    self.reply(session, &frames.slice(range), count);
-                }
-                What::Deliver { delivery, token } => {
-                    let delivery = delivery.map(|range| frames.slice(range));
-                    self.deliver(session, &delivery, token);
-                }
-                What::Command {
-                    recipients,
-                    except,
-                    command,
+                What::Deliver {
+                    mut delivery,
                     token,
                 } => {
-                    let task = Task::Command(command, except);
-                    self.send_on_errand(session, &Errand { recipients, task }, token);
-                }
-                What::List {
-                    recipients,
-                    page,
-                    token,
-                } => {
-                    let task = Task::List(page);
-                    self.send_on_errand(session, &Errand { recipients, task }, token);
-                }
-                What::Respond(response) => self.respond(session, &response),
-                What::Join(group) => {
-                    // A wish can outlive the one who had it.
-                    if self.is_present(session) {
-                        self.registry.join(session, group);
+                    let rest = ungranted.as_slice();
+                    let joined_count = join_following(&mut delivery, token, rest);
+                    let haste = Haste::when(joined_count == rest.len());
+                    if joined_count > 0 {
+                        ungranted.nth(joined_count - 1);
                     }
+                    let delivery = delivery.map(|range| frames.slice(range));
+                    posted = self.deliver(session, &delivery, token, haste);
                 }
-                What::Leave(group) => {
-                    self.registry.leave(session, &group);
-                }
-                What::Acknowledge(number) => self.acknowledge(session, number),
-                What::Replay => self.replay(session),
-                What::Note { loop_index, note } => self.pass_on(loop_index, note),
-                What::Close(code, reason) => self.close(
-                    session,
-                    CloseFrame {
-                        code,
-                        reason: &reason,
-                    },
-                ),
+                what => self.grant(session, what, &frames),
             }
         }
+        drop(ungranted);
         self.spare_wishes = wishes;
+        posted
+    }
+
+    /// Does what was asked for, if that is no delivery.
+    fn grant(&mut self, session: SessionId, what: What<H::Note>, frames: &SharedFrames) {
+        match what {
+            What::Reply(range, count) => self.reply(session, &frames.slice(range), count),
+            What::Deliver { .. } => unreachable!("deliveries are granted together"),
+            What::Command {
+                recipients,
+                except,
+                command,
+                token,
+            } => {
+                let task = Task::Command(command, except);
+                self.send_on_errand(session, &Errand { recipients, task }, token);
+            }
+            What::List {
+                recipients,
+                page,
+                token,
+            } => {
+                let task = Task::List(page);
+                self.send_on_errand(session, &Errand { recipients, task }, token);
+            }
+            What::Respond(response) => self.respond(session, &response),
+            What::Join(group) => {
+                // A wish can outlive the one who had it.
+                if self.is_present(session) {
+                    self.registry.join(session, group);
+                }
+            }
+            What::Leave(group) => {
+                self.registry.leave(session, &group);
+            }
+            What::Acknowledge(number) => self.acknowledge(session, number),
+            What::Replay => self.replay(session),
+            What::Note { loop_index, note } => self.pass_on(loop_index, note),
+            What::Close(code, reason) => self.close(
+                session,
+                CloseFrame {
+                    code,
+                    reason: &reason,
+                },
+            ),
+        }
     }
 
     /// Hands a note to the application of a loop: this one gets it at once, and its wishes are done after these.
@@ -99,8 +127,9 @@ impl<H: Handler, S: Socket> EventLoop<H, S> {
         &mut self,
         delivery: &Delivery<EncodedFrame>,
         address: Option<ReceiptAddress>,
+        haste: Haste,
     ) {
-        let outcome = self.deliver_here(delivery);
+        let outcome = self.deliver_here(delivery, haste);
         if let Some(ReceiptAddress { loop_index, key }) = address {
             self.post_office
                 .send(loop_index, Letter::Receipt(key, outcome.into()));
@@ -123,23 +152,49 @@ impl<H: Handler, S: Socket> EventLoop<H, S> {
     }
 
     /// Delivers to recipients on every loop, and sees to it that the sender hears of the outcome if it asked.
+    ///
+    /// # Errors
+    ///
+    /// What the system says if another loop has to be woken at once and cannot be.
     fn deliver(
         &mut self,
         sender: SessionId,
         delivery: &Delivery<EncodedFrame>,
         token: Option<u64>,
-    ) {
-        let outcome = if self.is_concerned(&delivery.recipients) {
-            self.deliver_here(delivery)
-        } else {
-            Outcome::default()
-        };
-        let receipt = token.map(|token| Report::from(outcome).into_receipt(token));
-        let address = self.await_others(sender, &delivery.recipients, receipt);
-        for index in self.others_concerned(&delivery.recipients) {
+        haste: Haste,
+    ) -> io::Result<()> {
+        let others = self.others_concerned(&delivery.recipients);
+        let other_count = others.clone().count();
+        let address = token
+            .filter(|_| other_count > 0)
+            .map(|token| ReceiptAddress {
+                loop_index: usize::from(self.index),
+                key: self.receipts.await_reports(
+                    sender,
+                    Report::default().into_receipt(token),
+                    other_count + 1,
+                ),
+            });
+        for index in others {
             self.post_office
                 .send(index, Letter::Deliver(delivery.clone(), address));
         }
+        let posted = match haste {
+            // Before anybody gets it: whoever acts on that from another loop must not be faster.
+            Haste::AtOnce => self.post_office.post_all(),
+            Haste::WithTheTurn => Ok(()),
+        };
+        let outcome = if self.is_concerned(&delivery.recipients) {
+            self.deliver_here(delivery, haste)
+        } else {
+            Outcome::default()
+        };
+        match (address, token) {
+            (Some(ReceiptAddress { key, .. }), _) => self.on_receipt(key, outcome.into()),
+            (None, Some(token)) => self.tell(sender, Report::from(outcome).into_receipt(token)),
+            (None, None) => {}
+        }
+        posted
     }
 
     /// Runs an errand on every loop, and sees to it that whoever sent it hears of it.
@@ -202,48 +257,6 @@ impl<H: Handler, S: Socket> EventLoop<H, S> {
         })
     }
 
-    /// Puts the frame into the outbox of every recipient that lives on this loop: one range each, no copy.
-    fn deliver_here(&mut self, delivery: &Delivery<EncodedFrame>) -> Outcome {
-        let mut outcome = Outcome::default();
-        let mut numbered = Numbered::default();
-        let feed = delivery
-            .terms
-            .as_ref()
-            .and_then(|terms| Some((self.registry.feed(&delivery.recipients)?, terms)));
-        for &id in self.registry.recipients(&delivery.recipients) {
-            if delivery.except.contains(id) {
-                continue;
-            }
-            let Some(connection) = self
-                .connections
-                .get_mut(key_of(id))
-                .filter(|connection| connection.can_receive())
-            else {
-                continue;
-            };
-            let pushed = match (&connection.recovery, feed) {
-                // What it loses it is sent again, so nothing may be missing in its count.
-                (Some(_), _) => numbered
-                    .send(id, connection, &delivery.frame, &self.now)
-                    .map(|()| Pushed::Queued),
-                (None, None) => connection
-                    .send(&delivery.frame, &self.now)
-                    .map(|()| Pushed::Queued),
-                (None, Some((feed, terms))) => {
-                    connection.send_of(feed, terms, &delivery.frame, &self.now)
-                }
-            };
-            connection.account_for(pushed, 1, &self.now.counters);
-            match pushed {
-                Ok(Pushed::Queued) => outcome.recipients += 1,
-                Ok(Pushed::Dropped) | Err(Overflow) => outcome.dropped += 1,
-            }
-            self.dirty.add(id, &mut connection.is_dirty);
-        }
-        numbered.push_into(&mut self.connections);
-        outcome
-    }
-
     /// Sends frames, of so many messages, to the one who asked for them.
     fn reply(&mut self, session: SessionId, frames: &EncodedFrame, count: u32) {
         if let Some(connection) = self
@@ -287,4 +300,31 @@ impl<H: Handler, S: Socket> EventLoop<H, S> {
             .get(key_of(session))
             .is_some_and(Connection::is_present)
     }
+}
+
+/// Has a delivery bring along what follows it to the same recipients on the same terms, of which nobody wants to know
+/// the outcome; returns how many wishes that were.
+fn join_following<N>(
+    delivery: &mut Delivery<FrameRange>,
+    token: Option<u64>,
+    following: &[Wish<N>],
+) -> usize {
+    if token.is_some() {
+        return 0;
+    }
+    let joined = following.iter().take_while(|wish| match &wish.what {
+        What::Deliver {
+            delivery: next,
+            token: None,
+        } if next.recipients == delivery.recipients
+            && next.except == delivery.except
+            && next.terms == delivery.terms
+            && delivery.frame.try_merge(next.frame) =>
+        {
+            delivery.message_count += next.message_count;
+            true
+        }
+        _ => false,
+    });
+    joined.count()
 }

@@ -17,6 +17,7 @@ use super::application::Application;
 use super::connection::{Connection, Now, Progress};
 use super::ends::EndLog;
 use super::fairness::Fairness;
+use super::fan_out::Haste;
 use super::listener::Listener;
 use super::load::Load;
 use super::mailbox::{Letter, PostOffice};
@@ -78,6 +79,8 @@ pub(super) struct EventLoop<H: Handler, S: Socket = TcpStream> {
     pub(super) end_log: EndLog,
     /// The memory of a list of wishes that was done.
     pub(super) spare_wishes: Vec<Wish<H::Note>>,
+    /// The memory of a list of receivers.
+    pub(super) spare_receivers: Vec<SessionId>,
 }
 
 impl<H: Handler, S: Socket> EventLoop<H, S> {
@@ -116,6 +119,7 @@ impl<H: Handler, S: Socket> EventLoop<H, S> {
             stop: Stop::Not,
             end_log: EndLog::default(),
             spare_wishes: Vec::new(),
+            spare_receivers: Vec::new(),
         }
     }
 
@@ -272,7 +276,7 @@ impl<H: Handler, S: Socket> EventLoop<H, S> {
             && self.application.closed.is_empty()
             && self.dirty.is_empty())
         {
-            self.grant_wishes();
+            self.grant_wishes()?;
             self.application.on_turn_end();
             // Before anybody is told that it is done: whoever acts on that from another loop must not be faster.
             self.post_office.post_all()?;
@@ -374,10 +378,14 @@ impl<H: Handler, S: Socket> EventLoop<H, S> {
         if self.has_unread_letters {
             self.now.counters.budgets_hit.add(Budget::Letters, 1);
         }
-        for letter in letters {
+        let mut letters = letters.into_iter();
+        while let Some(letter) = letters.next() {
             match letter {
                 Letter::Adopt(link, place) => self.adopt_sent(link, place),
-                Letter::Deliver(delivery, address) => self.on_delivery(&delivery, address),
+                Letter::Deliver(delivery, address) => {
+                    let is_last = letters.len() == 0 && self.application.wishes.is_empty();
+                    self.on_delivery(&delivery, address, Haste::when(is_last));
+                }
                 Letter::Errand(errand, address) => self.on_errand(&errand, address),
                 Letter::Receipt(key, report) => self.on_receipt(key, report),
                 Letter::Note(note) => self.application.on_note(note),

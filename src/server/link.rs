@@ -41,6 +41,12 @@ impl<S> Link<S> {
         Self::plain(Some(socket), address, entrance)
     }
 
+    /// Whether what is written goes to a socket as it is, with nothing to be done afterwards.
+    #[inline]
+    pub(super) fn is_straight(&self) -> bool {
+        matches!(self, Self::V4(Some(_), ..) | Self::V6(Some(_), ..))
+    }
+
     fn plain(socket: Option<S>, address: SocketAddr, entrance: Entrance) -> Self {
         match address {
             SocketAddr::V4(address) => Self::V4(socket, address, entrance),

@@ -19,6 +19,7 @@ mod ends;
 mod errand;
 mod event_loop;
 mod fairness;
+mod fan_out;
 mod link;
 mod listener;
 mod load;

@@ -3,6 +3,7 @@
 
 mod churn;
 mod fairness;
+mod fan_out;
 mod lives;
 mod rig;
 mod room;

@@ -1,0 +1,214 @@
+//! A delivery on its way to its receivers on this loop.
+//!
+//! Nearly all of them are owed nothing else, take all of it, and need not be looked at again. If nothing more is known to
+//! follow in the turn, it is written to them at once, from where it lies: then no outbox holds it and nobody has to be
+//! flushed. If more follows, one write at the end of the turn brings everything. Whoever is in any other way special gets
+//! one message after the other, each judged by its terms.
+
+use std::mem;
+
+use super::connection::{Connection, Now};
+use super::event_loop::EventLoop;
+use super::recovery::Numbered;
+use super::socket::Socket;
+use super::tokens::key_of;
+use crate::delivery::{Delivery, Feed, Outcome, Policy, SessionId};
+use crate::handler::Handler;
+use crate::outbox::{Overflow, Pushed};
+use crate::proto::{EncodedFrame, frame_len_at};
+
+/// When a delivery is written to those who are owed nothing else.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Haste {
+    /// At once: nothing is known that follows.
+    AtOnce,
+    /// At the end of the turn, together with what follows.
+    WithTheTurn,
+}
+
+impl Haste {
+    /// What is right for a delivery, depending on whether it is the last one that is known of.
+    pub(super) fn when(is_last: bool) -> Self {
+        if is_last {
+            Self::AtOnce
+        } else {
+            Self::WithTheTurn
+        }
+    }
+}
+
+/// A delivery as those get it who are not special: all messages in one.
+struct Batch<'a> {
+    frames: &'a EncodedFrame,
+    message_count: u32,
+    feed: Option<Feed>,
+    haste: Haste,
+}
+
+/// What has become of a batch.
+enum Taken {
+    /// The socket has taken all of it.
+    Whole,
+    /// It waits for a flush.
+    Queued,
+    /// Nothing: the peer is special.
+    Not,
+}
+
+impl<H: Handler, S: Socket> EventLoop<H, S> {
+    /// Brings the messages to every recipient that lives on this loop.
+    pub(super) fn deliver_here(
+        &mut self,
+        delivery: &Delivery<EncodedFrame>,
+        haste: Haste,
+    ) -> Outcome {
+        let mut special = mem::take(&mut self.spare_receivers);
+        let mut outcome = self.deliver_together(delivery, haste, &mut special);
+        if !special.is_empty() {
+            let mut rest = delivery.frame.clone();
+            for _ in 0..delivery.message_count {
+                let frame_len = frame_len_at(rest.as_bytes());
+                let frame = rest.part(0..frame_len);
+                outcome += self.deliver_singly(delivery, &frame, &special);
+                rest.advance(frame_len);
+            }
+            special.clear();
+        }
+        self.spare_receivers = special;
+        outcome
+    }
+
+    /// Brings all messages at once to everyone but those who are special, who are listed.
+    fn deliver_together(
+        &mut self,
+        delivery: &Delivery<EncodedFrame>,
+        haste: Haste,
+        special: &mut Vec<SessionId>,
+    ) -> Outcome {
+        let batch = Batch {
+            frames: &delivery.frame,
+            message_count: delivery.message_count,
+            feed: self.feed_of(delivery),
+            haste,
+        };
+        let (mut whole_count, mut queued_count) = (0, 0);
+        for &id in self.registry.recipients(&delivery.recipients) {
+            if delivery.except.contains(id) {
+                continue;
+            }
+            let Some(connection) = self.connections.get_mut(key_of(id)) else {
+                continue;
+            };
+            match connection.take_batch(id, &batch, &self.now) {
+                Taken::Whole => whole_count += 1,
+                Taken::Queued => {
+                    queued_count += 1;
+                    self.dirty.add(id, &mut connection.is_dirty);
+                }
+                Taken::Not => special.push(id),
+            }
+        }
+        let messages = |receivers: u32| u64::from(receivers) * u64::from(batch.message_count);
+        let counters = &self.now.counters;
+        counters.fan_out.add(messages(whole_count + queued_count));
+        counters.delivered.add(messages(whole_count));
+        counters.queued.add(messages(queued_count));
+        let byte_count = u64::from(whole_count) * batch.frames.len() as u64;
+        counters.bytes_out.add(byte_count);
+        Outcome {
+            recipients: whole_count + queued_count,
+            dropped: 0,
+        }
+    }
+
+    /// Queues one message for those who are special, each on its own terms.
+    fn deliver_singly(
+        &mut self,
+        delivery: &Delivery<EncodedFrame>,
+        frame: &EncodedFrame,
+        receivers: &[SessionId],
+    ) -> Outcome {
+        let mut outcome = Outcome::default();
+        let mut numbered = Numbered::default();
+        let feed = delivery
+            .terms
+            .as_ref()
+            .and_then(|terms| Some((self.registry.feed(&delivery.recipients)?, terms)));
+        for &id in receivers {
+            let Some(connection) = self
+                .connections
+                .get_mut(key_of(id))
+                .filter(|connection| connection.can_receive())
+            else {
+                continue;
+            };
+            let pushed = match (&connection.recovery, feed) {
+                // What it loses it is sent again, so nothing may be missing in its count.
+                (Some(_), _) => numbered
+                    .send(id, connection, frame, &self.now)
+                    .map(|()| Pushed::Queued),
+                (None, None) => connection.send(frame, &self.now).map(|()| Pushed::Queued),
+                (None, Some((feed, terms))) => connection.send_of(feed, terms, frame, &self.now),
+            };
+            connection.account_for(pushed, 1, &self.now.counters);
+            match pushed {
+                Ok(Pushed::Queued) => outcome.recipients += 1,
+                Ok(Pushed::Dropped) | Err(Overflow) => outcome.dropped += 1,
+            }
+            self.dirty.add(id, &mut connection.is_dirty);
+        }
+        numbered.push_into(&mut self.connections);
+        outcome
+    }
+
+    /// What tells the messages from others that may wait, if they can be dropped.
+    fn feed_of(&self, delivery: &Delivery<EncodedFrame>) -> Option<Feed> {
+        let terms = delivery.terms.as_ref()?;
+        if terms.policy == Policy::Close {
+            return None;
+        }
+        self.registry.feed(&delivery.recipients)
+    }
+}
+
+impl<P, S: Socket> Connection<P, S> {
+    /// Writes or queues a batch, if that is the same for this peer as one message after the other.
+    #[inline]
+    fn take_batch(&mut self, id: SessionId, batch: &Batch<'_>, now: &Now) -> Taken {
+        let bytes_max = now.config.outbox_bytes_max;
+        // Of what fits in no outbox, the first message goes out whatever its size.
+        if !self.session.is_open() || self.recovery.is_some() || batch.frames.len() > bytes_max {
+            return Taken::Not;
+        }
+        if batch.haste == Haste::AtOnce
+            && !self.is_blocked
+            && self.outbox.is_empty()
+            && self.link.is_straight()
+        {
+            match self
+                .outbox
+                .write_through(batch.frames, batch.feed, &mut self.link)
+            {
+                Ok(written) if written == batch.frames.len() => {
+                    self.tally_sent(written, batch.message_count);
+                    return Taken::Whole;
+                }
+                Ok(written) => {
+                    now.counters.bytes_out.add(written as u64);
+                    self.tally_sent(written, 0);
+                }
+                Err(error) => {
+                    log::debug!("{id}: write: {error}");
+                    self.session.on_broken();
+                }
+            }
+        } else if !self
+            .outbox
+            .try_push_all(batch.frames, batch.feed, bytes_max)
+        {
+            return Taken::Not;
+        }
+        self.queued_count += batch.message_count;
+        Taken::Queued
+    }
+}

@@ -1,0 +1,155 @@
+//! Deliveries that are written at once: with one write for each receiver, and whole whatever the sockets do.
+
+use std::collections::VecDeque;
+use std::io::ErrorKind;
+
+use super::rig::{Rig, upgrade};
+use super::text;
+use super::wire::{Fault, Wire};
+use crate::config::Config;
+
+/// What the server sends for [`text`].
+fn answer(payload: &str) -> Vec<u8> {
+    let len = u8::try_from(payload.len()).unwrap();
+    [&[0x81, len][..], payload.as_bytes()].concat()
+}
+
+/// A rig with four members of a room, two on each loop, and the number of bytes that each has got to get there.
+fn room() -> (Rig, Vec<usize>) {
+    let mut rig = Rig::new(Config::default());
+    for _ in 0..4 {
+        rig.connect_healthy(&upgrade("/room"));
+    }
+    rig.settle();
+    let lens = rig
+        .wires
+        .iter()
+        .map(|wire| wire.borrow().taken.len())
+        .collect();
+    (rig, lens)
+}
+
+/// Sends three messages at once as the first member; what everybody is to get.
+fn send_three(rig: &Rig) -> Vec<u8> {
+    let messages = ["one", "two", "three"];
+    let sent = messages.map(text).concat();
+    rig.wires[0].borrow_mut().send(&sent);
+    messages.map(answer).concat()
+}
+
+/// Nobody is left, and every message is accounted for.
+fn end(mut rig: Rig) {
+    for wire in &rig.wires {
+        wire.borrow_mut().end();
+    }
+    rig.settle();
+    rig.assert_clean();
+}
+
+#[test]
+fn messages_of_one_read_reach_each_member_with_one_write() {
+    const CALLS: usize = 100;
+    let (mut rig, lens) = room();
+    for wire in &rig.wires {
+        wire.borrow_mut().faults = vec![Fault::Nothing; CALLS].into();
+    }
+    let expected = send_three(&rig);
+    rig.settle();
+    for (number, wire) in rig.wires.iter().enumerate() {
+        let mut wire = wire.borrow_mut();
+        assert_eq!(wire.taken[lens[number]..], expected, "member {number}");
+        let calls = CALLS - std::mem::take(&mut wire.faults).len();
+        // The sender is read from before, and once more in case that the socket was not drained.
+        assert!(
+            calls <= if number == 0 { 3 } else { 1 },
+            "{calls} calls of {number}"
+        );
+    }
+    end(rig);
+}
+
+#[test]
+fn a_socket_that_takes_a_part_gets_the_rest_in_order() {
+    let expected_len = ["one", "two", "three"].map(answer).concat().len();
+    for room_len in 0..=expected_len {
+        let (mut rig, lens) = room();
+        for wire in &rig.wires[1..] {
+            wire.borrow_mut().room = room_len;
+        }
+        let expected = send_three(&rig);
+        rig.settle();
+        let again = send_three(&rig);
+        rig.settle();
+        for (wire, len) in rig.wires.iter().zip(&lens).skip(1) {
+            assert_eq!(wire.borrow().taken[*len..], expected[..room_len]);
+        }
+        for wire in &rig.wires {
+            wire.borrow_mut().make_room(usize::MAX);
+        }
+        rig.settle();
+        for (wire, len) in rig.wires.iter().zip(&lens) {
+            assert_eq!(
+                wire.borrow().taken[*len..],
+                [&expected[..], &again].concat()
+            );
+        }
+        end(rig);
+    }
+}
+
+#[test]
+fn whatever_the_first_write_says_the_others_get_everything() {
+    for fault in [
+        Fault::Interrupted,
+        Fault::WouldBlock,
+        Fault::Zero,
+        Fault::Short(1),
+        Fault::Broken(ErrorKind::ConnectionReset),
+        Fault::Broken(ErrorKind::BrokenPipe),
+    ] {
+        let (mut rig, lens) = room();
+        for number in [1, 2] {
+            rig.wires[number].borrow_mut().faults = VecDeque::from([fault]);
+        }
+        let expected = send_three(&rig);
+        rig.settle();
+        for (number, wire) in rig.wires.iter().enumerate() {
+            let wire = wire.borrow();
+            let is_out =
+                matches!(fault, Fault::Zero | Fault::Broken(_)) && [1, 2].contains(&number);
+            assert_eq!(wire.is_dropped, is_out, "{fault:?}: {number}");
+            let expected = if is_out { &[] } else { &expected[..] };
+            assert_eq!(wire.taken[lens[number]..], *expected, "{fault:?}: {number}");
+        }
+        end(rig);
+    }
+}
+
+#[test]
+fn lg_02_what_each_peer_was_sent_is_counted_whether_written_at_once_or_later() {
+    let (mut rig, _) = room();
+    let late = rig.connect(Wire {
+        incoming: upgrade("/room").into(),
+        room: 150,
+        ..Wire::default()
+    });
+    rig.settle();
+    for _ in 0..2 {
+        send_three(&rig);
+        rig.settle();
+    }
+    rig.wires[late].borrow_mut().make_room(usize::MAX);
+    rig.settle();
+    for event_loop in &rig.loops {
+        for connection in event_loop.connections.values() {
+            let number = usize::from(connection.link.address().port());
+            let tally = connection.tally();
+            let taken = rig.wires[number].borrow().taken.len() as u64;
+            assert_eq!(
+                (tally.messages_out, tally.bytes_out, tally.dropped),
+                (6, taken, 0)
+            );
+        }
+    }
+    end(rig);
+}
