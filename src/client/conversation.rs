@@ -31,6 +31,8 @@ pub enum Event {
     Pong(Vec<u8>),
     /// The WebSocket has ended, and nothing comes after this.
     Closed(Ending),
+    /// Another thread wants the attention of the one that waits, see [`Sender::nudge`](super::Sender::nudge).
+    Nudged,
 }
 
 /// What the server said at the end.

@@ -8,7 +8,7 @@ use mio::Waker;
 
 use super::ClientError;
 #[cfg(doc)]
-use super::WebSocket;
+use super::{Event, WebSocket};
 use crate::proto::{CloseCode, OpCode};
 
 /// Sends from any thread through the [`WebSocket`] that it belongs to; cheap to clone.
@@ -24,6 +24,7 @@ pub struct Sender {
 pub(super) enum Order {
     Send(OpCode, Vec<u8>),
     Close(CloseCode, String),
+    Nudge,
 }
 
 impl Sender {
@@ -58,6 +59,15 @@ impl Sender {
     /// [`ClientError::Closed`] if it is gone already.
     pub fn close(&self, code: CloseCode, reason: impl Into<String>) -> Result<(), ClientError> {
         self.order(Order::Close(code, reason.into()))
+    }
+
+    /// Has the [`WebSocket`] return an [`Event::Nudged`], for whoever waits there and has something else to do.
+    ///
+    /// # Errors
+    ///
+    /// [`ClientError::Closed`] if it is gone already.
+    pub fn nudge(&self) -> Result<(), ClientError> {
+        self.order(Order::Nudge)
     }
 
     fn order(&self, order: Order) -> Result<(), ClientError> {

@@ -257,6 +257,7 @@ impl WebSocket {
             match order {
                 Order::Send(opcode, payload) => self.conversation.send(opcode, &payload),
                 Order::Close(code, reason) => self.conversation.close(code, &reason),
+                Order::Nudge => self.push_event(Event::Nudged),
             }
         }
         let mut early = std::mem::take(&mut self.early);
@@ -360,12 +361,16 @@ impl WebSocket {
             match self.conversation.next_event(&mut input) {
                 Ok(None) => return Ok(()),
                 Ok(Some(event)) => {
-                    self.queued_len += event.cost();
-                    self.queue.push_back(event);
+                    self.push_event(event);
                 }
                 Err(error) => return Err(ClientError::Protocol(error)),
             }
         }
+    }
+
+    fn push_event(&mut self, event: Event) {
+        self.queued_len += event.cost();
+        self.queue.push_back(event);
     }
 
     /// Says what is left to say, and waits for the server to end the stream, which is its part (RFC 6455 7.1.1).
@@ -403,7 +408,7 @@ impl Event {
             + match self {
                 Self::Text(text) => text.len(),
                 Self::Binary(bytes) | Self::Pong(bytes) => bytes.len(),
-                Self::Closed(_) => 0,
+                Self::Closed(_) | Self::Nudged => 0,
             }
     }
 }

@@ -25,6 +25,14 @@ pub(super) struct HubAccess {
     #[arg(long = "as", value_name = "NAME")]
     name: Option<String>,
 
+    #[command(flatten)]
+    terms: Terms,
+}
+
+/// What every connection to a server takes, whatever is spoken on it.
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Connection")]
+pub(super) struct Terms {
     /// Token to get in with; other users of this machine can read it here, so prefer the environment variable
     #[arg(long, value_name = "TOKEN")]
     token: Option<String>,
@@ -57,34 +65,71 @@ impl HubAccess {
     ///
     /// The flags cannot be used, or the hub does not let us in.
     pub(super) fn connect(&self, when_lost: WhenLost) -> Result<HubClient, Failure> {
-        let mut url = place::endpoint(&self.url)?;
-        let token = self.token(&url)?;
-        if let Some(name) = &self.name {
-            url = url.with_query("userId", name);
-        }
-        let mut config = HubConfig::default();
-        config.client.dial_timeout = self.timeout.duration();
-        config.request_timeout = self.timeout.duration();
-        if let Some(token) = token {
+        let url = place::endpoint(&self.url)?;
+        let name = self.name.as_deref();
+        let config = self.terms.hub_config(&url, name, when_lost)?;
+        HubClient::connect_url(named(url, name), config).map_err(|error| failure(&error))
+    }
+}
+
+impl Terms {
+    /// How a connection to `url` is made, under this name if we make the token.
+    ///
+    /// # Errors
+    ///
+    /// There is no token where there should be one.
+    pub(super) fn client_config(
+        &self,
+        url: &SocketUrl,
+        name: Option<&str>,
+    ) -> Result<ClientConfig, Failure> {
+        let mut config = ClientConfig::default();
+        config.dial_timeout = self.timeout.duration();
+        if let Some(token) = self.token(url, name)? {
             let field = ("Authorization".into(), format!("Bearer {token}"));
-            config.client.fields.push(field);
+            config.fields.push(field);
         }
+        Ok(config)
+    }
+
+    /// The same for one to a hub.
+    ///
+    /// # Errors
+    ///
+    /// As [`Terms::client_config`].
+    pub(super) fn hub_config(
+        &self,
+        url: &SocketUrl,
+        name: Option<&str>,
+        when_lost: WhenLost,
+    ) -> Result<HubConfig, Failure> {
+        let mut config = HubConfig::default();
+        config.client = self.client_config(url, name)?;
+        config.request_timeout = self.timeout.duration();
         if when_lost == WhenLost::Fail {
             config.give_up_after = Duration::ZERO;
         }
-        HubClient::connect_url(url, config).map_err(|error| failure(&error))
+        Ok(config)
     }
 
     /// The token to show at `url`, if any: the one that was given, or one that the access key makes.
-    fn token(&self, url: &SocketUrl) -> Result<Option<String>, Failure> {
+    fn token(&self, url: &SocketUrl, name: Option<&str>) -> Result<Option<String>, Failure> {
         if self.token.is_some() || !self.keys.are_given() {
             return Ok(self.token.clone());
         }
         let mut claims = place::claims_from_now(place::audience(url), OWN_TOKEN_SPAN);
-        claims.user.clone_from(&self.name);
+        claims.user = name.map(Into::into);
         let every = ["webpubsub.joinLeaveGroup", "webpubsub.sendToGroup"];
         claims.roles = every.map(|role| role.parse().expect("a role")).to_vec();
         place::sign(&self.keys.signing()?, &claims).map(Some)
+    }
+}
+
+/// The URL at which a hub knows us by a name, if no token says another.
+pub(super) fn named(url: SocketUrl, name: Option<&str>) -> SocketUrl {
+    match name {
+        Some(name) => url.with_query("userId", name),
+        None => url,
     }
 }
 

@@ -295,6 +295,7 @@ impl HubClient {
         while let Ok(order) = self.orders.try_recv() {
             match order {
                 Order::Close(code, reason) => self.close(code, &reason),
+                Order::Nudge => self.events.push_back(HubEvent::Nudged),
                 Order::Submit(request) => {
                     let kept = request.clone();
                     if let Err(HubError::Request(error)) = self.submit(request) {

@@ -161,6 +161,8 @@ pub enum HubEvent {
     Lost(String, Duration),
     /// The connection was closed for good, by either side.
     Closed(Ending),
+    /// Another thread wants the attention of the one that waits, see [`HubSender::nudge`].
+    Nudged,
 }
 
 /// What became of a request.

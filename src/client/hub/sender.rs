@@ -21,6 +21,7 @@ pub struct HubSender {
 pub(super) enum Order {
     Submit(Request),
     Close(CloseCode, String),
+    Nudge,
 }
 
 impl HubSender {
@@ -40,6 +41,16 @@ impl HubSender {
     /// [`HubError::Closed`] if the client is gone.
     pub fn close(&self, code: CloseCode, reason: impl Into<String>) -> Result<(), HubError> {
         self.order(Order::Close(code, reason.into()))
+    }
+
+    /// Has the client return a [`HubEvent::Nudged`](super::HubEvent::Nudged), for whoever waits there and has something
+    /// else to do.
+    ///
+    /// # Errors
+    ///
+    /// [`HubError::Closed`] if the client is gone.
+    pub fn nudge(&self) -> Result<(), HubError> {
+        self.order(Order::Nudge)
     }
 
     fn order(&self, order: Order) -> Result<(), HubError> {
