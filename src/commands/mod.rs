@@ -14,6 +14,7 @@ use clap::{Arg, Command, CommandFactory, FromArgMatches, Parser, Subcommand};
 use log::LevelFilter;
 
 mod access_keys;
+mod connect;
 #[cfg(feature = "tls")]
 mod encryption;
 mod history;
@@ -31,6 +32,7 @@ mod token;
 mod who;
 
 use access_keys::AccessKeys;
+use connect::Connect;
 use kick::Kick;
 use send::Send;
 use serve::Serve;
@@ -63,6 +65,7 @@ pub(crate) struct CommandLine {
 #[derive(Debug, Subcommand)]
 enum Action {
     Serve(Box<Serve>),
+    Connect(Box<Connect>),
     Send(Box<Send>),
     Tail(Box<Tail>),
     Who(Box<Who>),
@@ -116,7 +119,8 @@ impl CommandLine {
     pub(crate) fn log_level(&self) -> LevelFilter {
         match &self.action {
             Action::Serve(serve) => serve.log_level(),
-            Action::Send(_)
+            Action::Connect(_)
+            | Action::Send(_)
             | Action::Tail(_)
             | Action::Who(_)
             | Action::Kick(_)
@@ -132,6 +136,7 @@ impl CommandLine {
     pub(crate) fn run(self) -> Result<(), Failure> {
         match self.action {
             Action::Serve(serve) => serve.run(),
+            Action::Connect(connect) => connect.run(),
             Action::Send(send) => send.run(),
             Action::Tail(tail) => tail.run(),
             Action::Who(who) => who.run(),

@@ -7,7 +7,7 @@ use std::sync::mpsc::{self, Receiver};
 use std::time::{Duration, Instant};
 
 use super::backoff::{Backoff, is_passing};
-use super::ledger::Ledger;
+use super::ledger::{Ledger, refused_here};
 use super::sender::{HubSender, Order};
 use super::{Answer, Delivered, HubConfig, HubError, HubEvent, Payload, Request, RequestError};
 use crate::client::dial::dial;
@@ -84,7 +84,12 @@ impl HubClient {
             waker: bell.waker(),
         };
         let dialed = dial(&url, &config.client)?;
-        let socket = WebSocket::begin(dialed, bell, &config.client)?;
+        let mut socket = WebSocket::begin(dialed, bell, &config.client)?;
+        if socket.subprotocol().is_none() {
+            // Whoever speaks none of those that were offered would never greet us.
+            socket.close(CloseCode::NORMAL, "");
+            return Err(HubError::NotAHub);
+        }
         let mut hub = Self {
             url,
             link: Link::Up(Box::new(socket)),
@@ -238,7 +243,9 @@ impl HubClient {
 
     /// Does what is to be done, and waits for the next thing to happen, until then at the latest.
     fn turn(&mut self, until: Option<Instant>) -> Result<(), HubError> {
-        self.take_orders();
+        if self.take_orders() {
+            return Ok(());
+        }
         match mem::replace(&mut self.link, Link::Over) {
             Link::Over => Ok(()),
             Link::Up(socket) => self.turn_up(socket, until),
@@ -291,7 +298,9 @@ impl HubClient {
         }
     }
 
-    fn take_orders(&mut self) {
+    /// Does what other threads want; whether there are events of it.
+    fn take_orders(&mut self) -> bool {
+        let known_count = self.events.len();
         while let Ok(order) = self.orders.try_recv() {
             match order {
                 Order::Close(code, reason) => self.close(code, &reason),
@@ -304,6 +313,7 @@ impl HubClient {
                 }
             }
         }
+        self.events.len() > known_count
     }
 
     fn on_text(&mut self, text: &str) -> Result<(), HubError> {
@@ -418,15 +428,6 @@ impl HubClient {
         self.ledger.give_up(&mut self.events);
         self.events.push_back(HubEvent::Closed(ending));
     }
-}
-
-/// A request of another thread that cannot even be sent.
-fn refused_here(request: Request, error: RequestError) -> HubEvent {
-    HubEvent::Done(Answer {
-        ack_id: 0,
-        request,
-        outcome: Err(error),
-    })
 }
 
 impl fmt::Debug for HubClient {

@@ -189,6 +189,15 @@ fn uncertain((ack_id, Pending { request, .. }): (u64, Pending)) -> HubEvent {
     })
 }
 
+/// A request of another thread that cannot even be sent.
+pub(super) fn refused_here(request: Request, error: RequestError) -> HubEvent {
+    HubEvent::Done(Answer {
+        ack_id: 0,
+        request,
+        outcome: Err(error),
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

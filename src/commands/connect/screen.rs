@@ -1,0 +1,233 @@
+//! What is written for the user: messages and notes, around a line that is being edited or straight to the streams.
+
+use std::env;
+use std::fmt::Write as _;
+use std::io::{self, IsTerminal, Write};
+use std::sync::mpsc::{self, Receiver, SyncSender};
+use std::thread;
+use std::time::Duration;
+
+use rustyline::ExternalPrinter;
+
+use crate::commands::terminal;
+
+/// Lines that wait while the editor is busy with itself, searching its history for example.
+const WAITING_LINES_MAX: usize = 1000;
+/// For the lines that still wait at the end.
+const LAST_LINES_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// Where messages and notes go.
+#[derive(Debug)]
+pub(super) struct Screen {
+    surface: Surface,
+    paint: Paint,
+}
+
+/// Who writes.
+#[derive(Debug)]
+enum Surface {
+    /// A thread through the editor of lines, which draws the line that is being edited again.
+    Editor {
+        lines: SyncSender<String>,
+        /// Hung up when everything is written.
+        is_done: Receiver<()>,
+    },
+    /// This one: messages to standard output, notes to standard error.
+    Streams,
+}
+
+/// Whether there are colours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Paint {
+    Colours,
+    Plain,
+}
+
+/// What a piece of text is, which decides its colour.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Role {
+    Time,
+    Group,
+    Sender,
+    Note,
+}
+
+impl Paint {
+    /// Colours for a terminal, unless the environment says that somebody wants none.
+    pub(super) fn of_stdout() -> Self {
+        let refuses = env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+        let is_dumb = env::var_os("TERM").is_some_and(|terminal| terminal == "dumb");
+        if io::stdout().is_terminal() && !refuses && !is_dumb {
+            Self::Colours
+        } else {
+            Self::Plain
+        }
+    }
+
+    /// The text in the colour of its role.
+    pub(super) fn dress(self, role: Role, text: &str) -> String {
+        let style = match role {
+            Role::Time => "2",
+            Role::Group => "36",
+            Role::Sender => "1;32",
+            Role::Note => "33",
+        };
+        match self {
+            Self::Colours => format!("\x1b[{style}m{text}\x1b[0m"),
+            Self::Plain => text.into(),
+        }
+    }
+}
+
+impl Screen {
+    /// A screen without an editor of lines.
+    pub(super) fn of_streams() -> Self {
+        Self {
+            surface: Surface::Streams,
+            paint: Paint::of_stdout(),
+        }
+    }
+
+    /// A screen around the line that an editor draws.
+    ///
+    /// # Errors
+    ///
+    /// The system starts no thread.
+    pub(super) fn around_editor(
+        mut printer: impl ExternalPrinter + Send + 'static,
+    ) -> io::Result<Self> {
+        let (lines, waiting) = mpsc::sync_channel::<String>(WAITING_LINES_MAX);
+        let (done, is_done) = mpsc::channel();
+        // A thread of its own, because the printer waits for the editor, and the server must not wait for either.
+        thread::Builder::new()
+            .name("screen".into())
+            .spawn(move || {
+                let _done: mpsc::Sender<()> = done;
+                for line in waiting {
+                    if printer.print(line.clone()).is_err() {
+                        // The editor has gone.
+                        let _ = io::stdout().write_all(line.as_bytes());
+                    }
+                }
+            })?;
+        Ok(Self {
+            surface: Surface::Editor { lines, is_done },
+            paint: Paint::of_stdout(),
+        })
+    }
+
+    /// Whether somebody edits lines.
+    pub(super) fn is_interactive(&self) -> bool {
+        matches!(self.surface, Surface::Editor { .. })
+    }
+
+    /// Whether what is shown goes to a terminal, and not to a file or another program.
+    pub(super) fn is_terminal(&self) -> bool {
+        self.is_interactive() || io::stdout().is_terminal()
+    }
+
+    /// How pieces of text are coloured.
+    pub(super) fn paint(&self) -> Paint {
+        self.paint
+    }
+
+    /// Writes a line that came from the server.
+    ///
+    /// # Errors
+    ///
+    /// Nobody reads standard output any more.
+    pub(super) fn show(&self, line: &str) -> io::Result<()> {
+        match &self.surface {
+            Surface::Editor { lines, .. } => lines
+                .send(format!("{line}\n"))
+                .map_err(|_| io::ErrorKind::BrokenPipe.into()),
+            Surface::Streams => {
+                let mut stdout = io::stdout().lock();
+                writeln!(stdout, "{line}")?;
+                stdout.flush()
+            }
+        }
+    }
+
+    /// Writes something that is no message.
+    pub(super) fn note(&self, text: &str) {
+        match &self.surface {
+            Surface::Editor { .. } => {
+                let lines = text.lines().map(|line| format!("* {line}"));
+                let lines: Vec<_> = lines
+                    .map(|line| self.paint.dress(Role::Note, &line))
+                    .collect();
+                // If nobody writes it any more, nobody reads it either.
+                let _ = self.show(&lines.join("\n"));
+            }
+            Surface::Streams => terminal::note(text),
+        }
+    }
+
+    /// Writes what still waits; after the editor has ended.
+    pub(super) fn finish(&mut self) {
+        let surface = std::mem::replace(&mut self.surface, Surface::Streams);
+        if let Surface::Editor { lines, is_done } = surface {
+            drop(lines);
+            // Nobody sends anything; the other side hangs up in the end.
+            let _ = is_done.recv_timeout(LAST_LINES_TIMEOUT);
+        }
+    }
+}
+
+/// Text of others so that none of it is taken for a command by a terminal, or looks like more than one line.
+pub(super) fn one_line(text: &str) -> String {
+    escaped(text, |_| false)
+}
+
+/// The same for text that may have several lines.
+pub(super) fn lines(text: &str) -> String {
+    escaped(text, |c| c == '\n' || c == '\t')
+}
+
+fn escaped(text: &str, is_kept: impl Fn(char) -> bool) -> String {
+    let mut safe = String::with_capacity(text.len());
+    for c in text.chars() {
+        if is_deceptive(c) && !is_kept(c) {
+            let _ = write!(safe, "{}", c.escape_default());
+        } else {
+            safe.push(c);
+        }
+    }
+    safe
+}
+
+/// Control characters, and those that break lines or turn the direction of writing.
+fn is_deceptive(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_that_a_terminal_obeys_is_left_of_the_text_of_others() {
+        for (text, shown) in [
+            ("plain, ä, 漢, \u{1f600}", "plain, ä, 漢, \u{1f600}"),
+            ("\u{1b}[31mred\u{7}", "\\u{1b}[31mred\\u{7}"),
+            ("a\r\nb\tc", "a\\r\\nb\\tc"),
+            ("\u{9b}2J\u{7f}", "\\u{9b}2J\\u{7f}"),
+            ("\u{202e}txt\u{2066}", "\\u{202e}txt\\u{2066}"),
+        ] {
+            assert_eq!(one_line(text), shown);
+        }
+        assert_eq!(lines("a\r\n\tb\u{1b}"), "a\\r\n\tb\\u{1b}");
+        for c in ('\0'..=char::MAX).filter(|c| c.is_control()) {
+            let text = String::from(c);
+            assert!(!one_line(&text).contains(char::is_control), "{c:?}");
+        }
+    }
+
+    #[test]
+    fn colours_end_where_they_begin() {
+        assert_eq!(Paint::Colours.dress(Role::Group, "g"), "\x1b[36mg\x1b[0m");
+        assert_eq!(Paint::Plain.dress(Role::Group, "g"), "g");
+    }
+}
