@@ -102,11 +102,8 @@ impl<P, S: Socket> Connection<P, S> {
                     if has_passed {
                         application.frames.write_passed_headers(input);
                     }
-                    if self.is_held_back(now) {
-                        break;
-                    }
                     let is_drained = count < room && extent == ReadExtent::UntilDrained;
-                    if is_drained && !self.link.has_unread() {
+                    if self.is_held_back(now) || is_drained && !self.link.has_unread() {
                         break;
                     }
                     budget = budget.saturating_sub(self.link.read_cost(count));
