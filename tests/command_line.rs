@@ -308,6 +308,88 @@ fn help_lists_every_limit_with_its_unit_its_variable_and_its_default() {
 }
 
 #[test]
+fn a_slip_of_the_pen_gets_a_tip() {
+    for (arguments, tip) in [
+        (&["sevre"][..], "'serve'"),
+        (&["snd", "x"], "'send'"),
+        (&["send", "--grop", "a", "x"], "'--group'"),
+        (&["tail", "--jsn"], "'--json'"),
+        (&["completions", "bsh"], "'bash'"),
+        (&["serve", "--log-level", "wran"], "'warn'"),
+    ] {
+        let line = refusal(switchboard(arguments), 2);
+        assert!(
+            line.contains("tip: ") && line.contains(tip),
+            "{arguments:?}: {line}"
+        );
+    }
+}
+
+/// Runs bash; what it writes.
+fn bash(script: &str, argument: &str) -> String {
+    let mut command = Command::new("bash");
+    command.args(["--norc", "-euc", script, "bash", argument]);
+    let Ended {
+        code,
+        stdout,
+        stderr,
+    } = run(command);
+    assert_eq!((code, &*stderr), (Some(0), ""), "{script}");
+    stdout
+}
+
+#[test]
+fn the_completions_are_a_script_for_every_shell_and_bash_completes_with_them() {
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        let Ended {
+            code,
+            stdout,
+            stderr,
+        } = run(switchboard(&["completions", shell]));
+        assert_eq!((code, &*stderr), (Some(0), ""), "{shell}");
+        for word in ["serve", "send", "access-key-file", "max-message"] {
+            assert!(stdout.contains(word), "{shell}: {word}");
+        }
+    }
+    for (typed, completed) in [
+        ("se", "serve\nsend\n"),
+        ("tail --his", "--history\n"),
+        ("completions ba", "bash\n"),
+        ("serve --log-level de", "debug\n"),
+    ] {
+        let script = "source <(\"$1\" completions bash)\n\
+             COMP_WORDS=(switchboard TYPED); COMP_CWORD=$((${#COMP_WORDS[@]} - 1)); COMPREPLY=()\n\
+             _switchboard switchboard \"${COMP_WORDS[-1]}\" \"${COMP_WORDS[-2]}\"\n\
+             printf '%s\\n' \"${COMPREPLY[@]}\"";
+        assert_eq!(
+            bash(&script.replace("TYPED", typed), BINARY),
+            completed,
+            "{typed}"
+        );
+    }
+    bash("bash -n <(\"$1\" completions bash)", BINARY);
+}
+
+#[test]
+fn the_manual_is_a_page_and_a_full_disk_is_told() {
+    let Ended {
+        code,
+        stdout,
+        stderr,
+    } = run(switchboard(&["man"]));
+    assert_eq!((code, &*stderr), (Some(0), ""));
+    assert!(stdout.contains(".TH switchboard 1"), "{stdout}");
+    assert!(stdout.contains(".SH SWITCHBOARD SERVE"));
+    for command in ["man", "completions bash"] {
+        let script = format!("exec \"$0\" {command} >/dev/full");
+        let mut shell = Command::new("sh");
+        shell.args(["-c", &script, BINARY]);
+        let line = refusal(shell, 1);
+        assert!(line.starts_with("standard output: "), "{line}");
+    }
+}
+
+#[test]
 fn help_and_version_go_to_standard_output() {
     assert!(help(&["--help"]).contains("serve"));
     assert!(help(&["help", "serve"]).contains("--listen"));

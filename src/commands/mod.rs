@@ -14,6 +14,7 @@ use clap::{Arg, Command, CommandFactory, FromArgMatches, Parser, Subcommand};
 use log::LevelFilter;
 
 mod access_keys;
+mod completions;
 mod connect;
 #[cfg(feature = "tls")]
 mod encryption;
@@ -22,6 +23,7 @@ mod hub_access;
 mod interrupt;
 mod kick;
 mod limits;
+mod man;
 mod place;
 mod quantity;
 mod send;
@@ -32,8 +34,10 @@ mod token;
 mod who;
 
 use access_keys::AccessKeys;
+use completions::Completions;
 use connect::Connect;
 use kick::Kick;
+use man::Man;
 use send::Send;
 use serve::Serve;
 use tail::Tail;
@@ -49,7 +53,8 @@ use who::Who;
     version,
     subcommand_required = true,
     override_usage = "switchboard [COMMAND]",
-    max_term_width = 100
+    max_term_width = 100,
+    after_help = EXIT_CODES
 )]
 pub(crate) struct CommandLine {
     /// What to do.
@@ -61,6 +66,11 @@ pub(crate) struct CommandLine {
     shows_secret: bool,
 }
 
+/// What scripts go by; the commands add what is theirs.
+const EXIT_CODES: &str = "\
+Exit codes: 0 if it was done, 1 if it could not be done, 2 if the command line, the environment or the settings are wrong. \
+Whatever is wrong is one line on standard error.";
+
 /// What the binary can do.
 #[derive(Debug, Subcommand)]
 enum Action {
@@ -71,6 +81,8 @@ enum Action {
     Who(Box<Who>),
     Kick(Box<Kick>),
     Token(Box<Token>),
+    Completions(Completions),
+    Man(Man),
 }
 
 /// Why a command ended before its time; the text is one line for a person.
@@ -95,13 +107,16 @@ impl CommandLine {
         if arguments.len() <= 1 {
             arguments = vec!["switchboard".into(), "serve".into()];
         }
-        let matches = Self::command()
-            .mut_subcommands(|command| command.mut_args(with_variable))
-            .try_get_matches_from(arguments)?;
+        let matches = Self::definition().try_get_matches_from(arguments)?;
         Ok(Self {
             shows_secret: AccessKeys::are_on_display(&matches),
             ..Self::from_arg_matches(&matches)?
         })
+    }
+
+    /// All commands with all flags and their variables: what is parsed, shown as help, completed and printed as manual.
+    fn definition() -> Command {
+        Self::command().mut_subcommands(|command| command.mut_args(with_variable))
     }
 
     /// Warns of what is better done in another way.
@@ -119,12 +134,7 @@ impl CommandLine {
     pub(crate) fn log_level(&self) -> LevelFilter {
         match &self.action {
             Action::Serve(serve) => serve.log_level(),
-            Action::Connect(_)
-            | Action::Send(_)
-            | Action::Tail(_)
-            | Action::Who(_)
-            | Action::Kick(_)
-            | Action::Token(_) => LevelFilter::Warn,
+            _ => LevelFilter::Warn,
         }
     }
 
@@ -139,6 +149,8 @@ impl CommandLine {
             Action::Connect(connect) => connect.run(),
             Action::Send(send) => send.run(),
             Action::Tail(tail) => tail.run(),
+            Action::Completions(completions) => completions.run(Self::definition()),
+            Action::Man(man) => man.run(Self::definition()),
             Action::Who(who) => who.run(),
             Action::Kick(kick) => kick.run(),
             Action::Token(token) => token.run(),
@@ -157,6 +169,21 @@ impl fmt::Display for Failure {
 fn say(line: &str) {
     // Whoever has closed it does not want to know, which is no failure of the command.
     let _ = writeln!(io::stdout(), "{line}");
+}
+
+/// Writes the only result of a command to standard output.
+///
+/// # Errors
+///
+/// It cannot be written, and nobody has closed it on purpose.
+fn write_out(bytes: &[u8]) -> Result<(), Failure> {
+    let mut stdout = io::stdout();
+    match stdout.write_all(bytes).and_then(|()| stdout.flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            Err(Failure::Runtime(format!("standard output: {error}")))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Warns of variables with our prefix that are not ours: somebody's slip of the pen, most likely.
@@ -272,5 +299,42 @@ mod tests {
                 .iter()
                 .any(|name| name == "SWITCHBOARD_MAX_GROUP_NAME")
         );
+    }
+
+    /// The words of a line as a shell has them: quoted ones whole, up to where another program or a file comes in.
+    fn words(line: &str) -> Vec<OsString> {
+        let mut words = Vec::new();
+        let mut rest = line.trim();
+        while !rest.is_empty() && !rest.starts_with(['|', '&', '>', '<', ';']) {
+            let (word, behind) = match rest.strip_prefix('\'') {
+                Some(quoted) => quoted.split_once('\'').expect("the other quote"),
+                None => rest.split_once(' ').unwrap_or((rest, "")),
+            };
+            words.push(word.into());
+            rest = behind.trim_start();
+        }
+        words
+    }
+
+    #[test]
+    fn every_command_has_examples_and_they_are_right() {
+        let command_line = CommandLine::command();
+        for command in command_line.get_subcommands() {
+            let name = command.get_name();
+            let notes = command.get_after_help();
+            let notes = notes.unwrap_or_else(|| panic!("{name}")).to_string();
+            let begins: Vec<_> = notes.match_indices("switchboard ").collect();
+            let of_this = format!("switchboard {name}");
+            assert!(
+                notes.contains("Examples:\n") && notes.contains(&of_this),
+                "{name}"
+            );
+            for (begin, _) in begins {
+                let line = notes[begin..].lines().next().unwrap();
+                if let Err(error) = CommandLine::parse(words(line)) {
+                    panic!("{line}: {error}");
+                }
+            }
+        }
     }
 }

@@ -18,10 +18,18 @@ pub(super) const DEFAULT_URL: &str = "ws://127.0.0.1:8080/ws";
 ///
 /// It is none; what is said of it does not repeat its query, which may hold a token.
 pub(super) fn endpoint(url: &str) -> Result<SocketUrl, Failure> {
-    SocketUrl::parse(url).map_err(|error| {
-        let shown = url.split('?').next().unwrap_or_default();
-        Failure::Usage(format!("the address {shown:?}: {error}"))
-    })
+    SocketUrl::parse(url)
+        .map_err(|error| Failure::Usage(format!("the address {:?}: {error}", without_secrets(url))))
+}
+
+/// What was meant to be a URL, without what may be a password, a token or part of one.
+fn without_secrets(url: &str) -> String {
+    let place = url.split(['?', '#']).next().unwrap_or_default();
+    let (scheme, rest) = place.split_once("://").unwrap_or(("", place));
+    match rest.rsplit_once('@') {
+        Some((_, site)) => format!("{scheme}://…@{site}"),
+        None => place.into(),
+    }
 }
 
 /// The hub of that name at the server of `url`.

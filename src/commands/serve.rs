@@ -26,6 +26,13 @@ use super::quantity::OrOff;
 ///
 /// Sizes are bytes or take KiB, MiB, GiB; times take ms, s, m. No limit can be switched off with 0.
 #[derive(Clone, Debug, Args)]
+#[command(after_help = "\
+Examples:
+  switchboard serve --listen 127.0.0.1:9000
+  switchboard serve --listen 0.0.0.0:8080 --access-key-file /etc/switchboard/key --allow-host chat.example.com
+  switchboard serve --policy 'camera.*=latest' --history 'room=50' --max-message 64KiB
+
+Exit codes: 0 after SIGTERM or SIGINT, 1 after a second one or if it cannot run, 2 if flags or settings are wrong.")]
 pub(super) struct Serve {
     /// Address and port to listen on, repeatable; port 0 lets the system choose
     #[arg(long, value_name = "ADDR", value_delimiter = ',', default_values_t = Config::default().listen)]
