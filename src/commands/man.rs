@@ -39,7 +39,7 @@ fn page(mut definition: Command) -> io::Result<Vec<u8>> {
     whole.render_description_section(&mut out)?;
     write_notes(&definition, &mut out)?;
     for command in definition.get_subcommands() {
-        let name = command.get_bin_name().unwrap_or(command.get_name());
+        let name = command.get_bin_name().unwrap_or_else(|| command.get_name());
         writeln!(out, ".SH {}", name.to_uppercase())?;
         let part = Page::new(command.clone());
         let mut sections = Vec::new();
