@@ -5,14 +5,16 @@ mod token;
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::thread;
 use std::time::Duration;
 
 use server_process::{Ended, ServerProcess, run, switchboard};
 
 /// Every command that opens a WebSocket, as it is typed with the address of a server.
-const SOCKET_COMMANDS: [&[&str]; 3] = [
+const SOCKET_COMMANDS: [&[&str]; 5] = [
+    &["connect", "URL", "--group", "room"],
+    &["connect", "--raw", "URL"],
     &["send", "--all", "x", "--url", "URL"],
     &["tail", "room", "--url", "URL"],
     &["who", "--url", "URL"],
@@ -219,7 +221,13 @@ fn a_server_that_is_gone_in_the_middle_is_one_line() {
         b"\x81\x02{}",
         b"\xff\xff",
     ] {
-        assert_sockets_fail(&format!("ws://{}/ws?planted", opening(frames)), 1, "");
+        let url = format!("ws://{}/ws?planted", opening(frames));
+        for arguments in SOCKET_COMMANDS {
+            // Without anything to say that one closes at once, and the server may well be gone then.
+            if !arguments.contains(&"--raw") {
+                assert_fails(command(arguments, &url, "300ms"), 1, "");
+            }
+        }
     }
 }
 
@@ -231,4 +239,25 @@ fn no_time_is_too_long_for_the_clock() {
         let command = command(arguments, &url, "500000000000years");
         assert_fails(command, 1, "the server refuses with status 404");
     }
+}
+
+#[test]
+fn a_server_that_is_gone_while_somebody_listens_is_one_line() {
+    let addr = opening(b"\x81\x04last");
+    let mut child = switchboard(&["connect", "--raw", &format!("ws://{addr}/ws?planted")])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    // Open for as long as the command runs.
+    let input = child.stdin.take();
+    let output = child.wait_with_output().unwrap();
+    drop(input);
+    let [stdout, stderr] =
+        [output.stdout, output.stderr].map(|bytes| String::from_utf8(bytes).unwrap());
+    assert_eq!(
+        (output.status.code(), &*stdout, &*stderr),
+        (Some(1), "last\n", "switchboard: the connection is lost\n")
+    );
 }

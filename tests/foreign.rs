@@ -4,12 +4,14 @@
 //! themselves. The packages are installed below `target/foreign-test/` when they are missing there.
 
 mod installed;
+mod server_process;
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use server_process::switchboard;
 use switchboard::client::{ClientConfig, ClientError, Ending, Event, WebSocket};
 use switchboard::proto::CloseCode;
 
@@ -102,6 +104,46 @@ fn visit(server: &ForeignServer) {
     what_the_server_does_is_understood(server);
     refusals_and_subprotocols(server);
     cases(server);
+    the_command_talks_to_it(server);
+}
+
+/// `switchboard connect --raw`, with lines in a pipe.
+fn the_command_talks_to_it(server: &ForeignServer) {
+    let mut child = switchboard(&["connect", "--raw", &server.url("echo")])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut input = child.stdin.take().unwrap();
+    let mut output = BufReader::new(child.stdout.take().unwrap());
+    for line in ["hello\n", "grüße\n", "\n"] {
+        input.write_all(line.as_bytes()).unwrap();
+        let mut echo = String::new();
+        output.read_line(&mut echo).unwrap();
+        assert_eq!(echo, line);
+    }
+    drop(input);
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+
+    let closing = switchboard(&["connect", "--raw", &server.url("close/1008")]);
+    let refused = switchboard(&["connect", "--raw", &server.url("refuse")]);
+    for (mut command, says) in [(closing, "1008"), (refused, "status 403: not today")] {
+        let mut child = command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let input = child.stdin.take();
+        let output = child.wait_with_output().unwrap();
+        drop(input);
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(1), "{stderr}");
+        assert!(
+            stderr.contains(says) && stderr.lines().count() == 1,
+            "{stderr}"
+        );
+    }
 }
 
 fn messages_come_back(server: &ForeignServer) {
