@@ -1,10 +1,11 @@
 //! Connecting, and the opening handshake, within one deadline.
 
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
 use std::time::{Duration, Instant};
 
 use super::patience::after;
+use super::stream::{Stream, lost_or};
 use super::{ClientConfig, ClientError};
 use crate::http::{AnswerBody, Opening, OpeningAnswer, SocketUrl};
 
@@ -16,7 +17,7 @@ const REASON_TIMEOUT: Duration = Duration::from_secs(1);
 /// A WebSocket that is open.
 #[derive(Debug)]
 pub(super) struct Dialed {
-    pub(super) stream: TcpStream,
+    pub(super) stream: Stream<TcpStream>,
     /// The subprotocol that the server chose.
     pub(super) subprotocol: Option<String>,
     /// What came right behind the server's answer.
@@ -29,9 +30,6 @@ pub(super) struct Dialed {
 ///
 /// Every step has an error of its own, see [`ClientError`].
 pub(super) fn dial(url: &SocketUrl, config: &ClientConfig) -> Result<Dialed, ClientError> {
-    if url.is_secure() {
-        return Err(ClientError::Encryption);
-    }
     let opening = opening(config);
     let fields: Vec<_> = config
         .fields
@@ -39,7 +37,7 @@ pub(super) fn dial(url: &SocketUrl, config: &ClientConfig) -> Result<Dialed, Cli
         .map(|(name, value)| (name.as_str(), value.as_str()))
         .collect();
     let request = opening.encode(url, &fields).map_err(ClientError::Field)?;
-    let (deadline, stream) = Deadline::connect(url, config.dial_timeout)?;
+    let (deadline, stream) = Deadline::connect(url, config)?;
     deadline.exchange(stream, &opening, &request)
 }
 
@@ -56,18 +54,47 @@ fn opening(config: &ClientConfig) -> Opening {
 pub(super) struct Deadline(Instant);
 
 impl Deadline {
-    /// Looks the server of `url` up, and connects to it; `timeout` counts from then on.
+    /// Looks the server of `url` up, and connects to it; the time that it may take counts from then on.
     pub(super) fn connect(
         url: &SocketUrl,
-        timeout: Duration,
-    ) -> Result<(Self, TcpStream), ClientError> {
+        config: &ClientConfig,
+    ) -> Result<(Self, Stream<TcpStream>), ClientError> {
+        #[cfg(not(feature = "tls"))]
+        if url.is_secure() {
+            return Err(ClientError::Encryption);
+        }
         let addresses: Vec<_> = (url.host(), url.port())
             .to_socket_addrs()
             .map_err(|error| ClientError::Resolve(url.host().into(), error))?
             .collect();
-        let deadline = Self(after(Instant::now(), timeout));
-        let stream = deadline.connect_to(url, &addresses)?;
-        Ok((deadline, stream))
+        let deadline = Self(after(Instant::now(), config.dial_timeout));
+        let socket = deadline.connect_to(url, &addresses)?;
+        socket.set_nodelay(true)?;
+        #[cfg(feature = "tls")]
+        if url.is_secure() {
+            let stream = Stream::encrypted(socket, url.host(), config)?;
+            return Ok((deadline, deadline.encrypt(stream)?));
+        }
+        Ok((deadline, Stream::plain(socket)))
+    }
+
+    /// Agrees on encryption with the server.
+    #[cfg(feature = "tls")]
+    fn encrypt(self, mut stream: Stream<TcpStream>) -> Result<Stream<TcpStream>, ClientError> {
+        loop {
+            let left = Some(self.left()?);
+            stream.socket().set_read_timeout(left)?;
+            stream.socket().set_write_timeout(left)?;
+            match stream.advance() {
+                Ok(true) => return Ok(stream),
+                Ok(false) => {}
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
+                    return Err(ClientError::Lost);
+                }
+                Err(error) => return Err(timeout_or(error)),
+            }
+        }
     }
 
     /// The first connection that one of the addresses takes; one that does not answer leaves time for those behind it.
@@ -105,7 +132,7 @@ impl Deadline {
     /// Sends the request and reads the answer.
     fn exchange(
         &self,
-        mut stream: TcpStream,
+        mut stream: Stream<TcpStream>,
         opening: &Opening,
         request: &[u8],
     ) -> Result<Dialed, ClientError> {
@@ -148,16 +175,20 @@ impl Deadline {
     }
 
     /// Sends `request` in full.
-    pub(super) fn write(&self, stream: &mut TcpStream, request: &[u8]) -> Result<(), ClientError> {
-        stream.set_nodelay(true)?;
-        stream.set_write_timeout(Some(self.left()?))?;
-        stream.write_all(request).map_err(timeout_or)
+    pub(super) fn write(
+        &self,
+        stream: &mut Stream<TcpStream>,
+        request: &[u8],
+    ) -> Result<(), ClientError> {
+        stream.socket().set_write_timeout(Some(self.left()?))?;
+        stream.write_all(request).map_err(timeout_or)?;
+        stream.flush().map_err(timeout_or)
     }
 
     /// The beginning of a refusal's body; whatever cuts it short is not worth another error.
     pub(super) fn read_reason(
         &self,
-        stream: &mut TcpStream,
+        stream: &mut Stream<TcpStream>,
         input: &mut Vec<u8>,
         body: AnswerBody,
     ) -> String {
@@ -174,13 +205,13 @@ impl Deadline {
     /// Appends what comes next to `input`; returns how many bytes that are.
     pub(super) fn read_more(
         &self,
-        stream: &mut TcpStream,
+        stream: &mut Stream<TcpStream>,
         input: &mut Vec<u8>,
     ) -> Result<usize, ClientError> {
         let mut buffer = [0; 4096];
         loop {
-            stream.set_read_timeout(Some(self.left()?))?;
-            match stream.read(&mut buffer) {
+            stream.socket().set_read_timeout(Some(self.left()?))?;
+            match stream.read_once(&mut buffer) {
                 Ok(len) => {
                     input.extend_from_slice(&buffer[..len]);
                     return Ok(len);
@@ -196,7 +227,6 @@ impl Deadline {
 fn timeout_or(error: io::Error) -> ClientError {
     match error.kind() {
         io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => ClientError::DialTimeout,
-        io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe => ClientError::Lost,
-        _ => ClientError::Io(error),
+        _ => lost_or(error),
     }
 }

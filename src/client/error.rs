@@ -5,6 +5,8 @@ use std::io;
 
 use crate::http::{OpeningError, SocketUrlError};
 use crate::proto::ProtocolError;
+#[cfg(feature = "tls")]
+use crate::tls::{TlsFault, TrustError};
 
 /// Why a client cannot go on; the text fits on one line.
 #[derive(Debug)]
@@ -13,7 +15,14 @@ pub enum ClientError {
     /// The text is not the URL of a WebSocket.
     Url(SocketUrlError),
     /// The connection would have to be encrypted, which this build cannot do.
+    #[cfg(not(feature = "tls"))]
     Encryption,
+    /// The connection cannot be encrypted, or the server is not who it should be.
+    #[cfg(feature = "tls")]
+    Encryption(TlsFault),
+    /// Nobody can be trusted to say who the server is.
+    #[cfg(feature = "tls")]
+    Trust(TrustError),
     /// The field with this name cannot be written into a request.
     Field(String),
     /// The name of the server has no address.
@@ -53,6 +62,11 @@ impl fmt::Display for ClientError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Url(error) => write!(f, "{error}"),
+            #[cfg(feature = "tls")]
+            Self::Encryption(fault) => write!(f, "the server cannot be trusted: {fault}"),
+            #[cfg(feature = "tls")]
+            Self::Trust(error) => write!(f, "{error}"),
+            #[cfg(not(feature = "tls"))]
             Self::Encryption => {
                 f.write_str("this build has no encryption: use ws:// instead of wss://")
             }

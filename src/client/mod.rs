@@ -62,6 +62,7 @@
 //! | `patience` | how long to wait for the server, and for what |
 //! | `sender` | sending from other threads |
 //! | `service` | requests over HTTP, as services make them |
+//! | `stream` | the socket, encrypted or not |
 //! | `web_socket` | the one place where socket, clock and conversation meet |
 //! | [`hub`] | the JSON protocol on top, with a connection that comes back |
 
@@ -75,6 +76,7 @@ mod mask_keys;
 mod patience;
 mod sender;
 mod service;
+mod stream;
 mod web_socket;
 
 use std::time::Duration;
@@ -85,6 +87,8 @@ pub use self::sender::Sender;
 pub use self::service::{Called, call};
 pub use self::web_socket::WebSocket;
 use crate::proto::MessageLimits;
+#[cfg(feature = "tls")]
+pub use crate::tls::{CertificateFault, TlsFault, Trust, TrustError};
 
 /// How a client connects, and how patient it is.
 #[derive(Clone, Debug)]
@@ -107,6 +111,9 @@ pub struct ClientConfig {
     pub subprotocols: Vec<String>,
     /// Header fields of the request besides those of the handshake, such as Origin. Default: none.
     pub fields: Vec<(String, String)>,
+    /// Whom to trust to say who the server is, if the connection is to be encrypted. Default: whom the system trusts.
+    #[cfg(feature = "tls")]
+    pub trust: Trust,
 }
 
 impl Default for ClientConfig {
@@ -123,6 +130,8 @@ impl Default for ClientConfig {
             },
             subprotocols: Vec::new(),
             fields: Vec::new(),
+            #[cfg(feature = "tls")]
+            trust: Trust::default(),
         }
     }
 }

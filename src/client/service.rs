@@ -1,9 +1,7 @@
 //! What a service asks of a server over HTTP, one request at a time.
 
-use std::time::Duration;
-
-use super::ClientError;
 use super::dial::Deadline;
+use super::{ClientConfig, ClientError};
 use crate::http::{ServiceAnswer, ServiceCall, SocketUrl};
 
 /// What came of a request.
@@ -17,7 +15,7 @@ pub struct Called {
     pub body: String,
 }
 
-/// Makes one request to the server of `url` and waits for the answer, for so long.
+/// Makes one request to the server of `url` and waits for the answer, no longer than `dial_timeout`.
 ///
 /// # Errors
 ///
@@ -25,12 +23,9 @@ pub struct Called {
 pub fn call(
     url: &SocketUrl,
     request: &ServiceCall,
-    timeout: Duration,
+    config: &ClientConfig,
 ) -> Result<Called, ClientError> {
-    if url.is_secure() {
-        return Err(ClientError::Encryption);
-    }
-    let (deadline, mut stream) = Deadline::connect(url, timeout)?;
+    let (deadline, mut stream) = Deadline::connect(url, config)?;
     deadline.write(&mut stream, request.as_bytes())?;
     let mut input = Vec::new();
     let answer = loop {

@@ -3,7 +3,6 @@
 use std::collections::VecDeque;
 use std::fmt;
 use std::io::{self, Read, Write};
-use std::net::Shutdown;
 use std::sync::mpsc::{self, Receiver};
 use std::time::{Duration, Instant};
 
@@ -14,6 +13,7 @@ use super::dial::{Dialed, dial};
 use super::doorbell::Doorbell;
 use super::patience::{Patience, after};
 use super::sender::{Order, Sender};
+use super::stream::{Stream, lost_or};
 use super::{ClientConfig, ClientError, Event};
 use crate::http::SocketUrl;
 use crate::proto::{CloseCode, OpCode};
@@ -35,7 +35,7 @@ const PING_BYTES_MAX: usize = 125;
 /// [`ClientConfig`] say.
 pub struct WebSocket {
     bell: Doorbell,
-    stream: TcpStream,
+    stream: Stream<TcpStream>,
     /// What came with the answer to the handshake, and was not looked at yet.
     early: Vec<u8>,
     is_readable: bool,
@@ -88,9 +88,8 @@ impl WebSocket {
             subprotocol,
             input,
         } = dialed;
-        stream.set_nonblocking(true)?;
-        let mut stream = TcpStream::from_std(stream);
-        bell.watch(&mut stream)?;
+        let mut stream = stream.into_nonblocking()?;
+        bell.watch(stream.socket())?;
         let (orders_in, orders) = mpsc::channel();
         let sender = Sender::new(orders_in, bell.waker());
         Ok(Self {
@@ -206,7 +205,7 @@ impl WebSocket {
 
     /// Drops the socket and keeps what it was waited for with.
     pub(super) fn into_bell(mut self) -> Doorbell {
-        self.bell.forget(&mut self.stream);
+        self.bell.forget(self.stream.socket());
         self.bell
     }
 
@@ -308,10 +307,17 @@ impl WebSocket {
 
     /// Writes until everything is gone or the socket takes no more.
     fn write(&mut self, now: Instant) -> Result<(), ClientError> {
-        while self.is_writable && !self.conversation.unsent().is_empty() {
-            match self.stream.write(self.conversation.unsent()) {
-                Ok(0) => return Err(ClientError::Lost),
-                Ok(len) => {
+        while self.is_writable {
+            let unsent = self.conversation.unsent();
+            let written = if unsent.is_empty() {
+                self.stream.flush().map(|()| None)
+            } else {
+                self.stream.write(unsent).map(Some)
+            };
+            match written {
+                Ok(None) => return Ok(()),
+                Ok(Some(0)) => return Err(ClientError::Lost),
+                Ok(Some(len)) => {
                     self.conversation.on_written(len);
                     self.patience.stalled_since = None;
                 }
@@ -384,8 +390,7 @@ impl WebSocket {
                 return;
             }
             if self.conversation.unsent().is_empty() {
-                // A server that is gone already does not mind.
-                let _ = self.stream.shutdown(Shutdown::Write);
+                self.stream.finish();
             }
             match self.stream.read(&mut self.buffer) {
                 Ok(0) => return,
@@ -410,16 +415,6 @@ impl Event {
                 Self::Binary(bytes) | Self::Pong(bytes) => bytes.len(),
                 Self::Closed(_) | Self::Nudged => 0,
             }
-    }
-}
-
-/// What became of the stream.
-fn lost_or(error: io::Error) -> ClientError {
-    match error.kind() {
-        io::ErrorKind::ConnectionReset
-        | io::ErrorKind::BrokenPipe
-        | io::ErrorKind::ConnectionAborted => ClientError::Lost,
-        _ => ClientError::Io(error),
     }
 }
 

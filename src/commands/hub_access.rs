@@ -12,6 +12,8 @@ use super::Failure;
 use super::access_keys::AccessKeys;
 use super::place::{self, DEFAULT_URL};
 use super::quantity::Span;
+#[cfg(feature = "tls")]
+use super::trust::TrustFlags;
 
 /// Where a hub is, and who wants in.
 #[derive(Clone, Debug, Args)]
@@ -39,6 +41,10 @@ pub(super) struct Terms {
 
     #[command(flatten)]
     keys: AccessKeys,
+
+    #[cfg(feature = "tls")]
+    #[command(flatten)]
+    trust: TrustFlags,
 
     /// Time for the connection, and for the answer to each request
     #[arg(long, value_name = "TIME", default_value_t = ClientConfig::default().dial_timeout.into())]
@@ -84,6 +90,8 @@ impl Terms {
         name: Option<&str>,
     ) -> Result<ClientConfig, Failure> {
         let mut config = ClientConfig::default();
+        #[cfg(feature = "tls")]
+        self.trust.apply_to(&mut config);
         config.dial_timeout = self.timeout.duration();
         if let Some(token) = self.token(url, name)? {
             let field = ("Authorization".into(), format!("Bearer {token}"));

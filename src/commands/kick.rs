@@ -11,6 +11,8 @@ use switchboard::http::{ServiceCall, SocketUrl};
 use super::access_keys::AccessKeys;
 use super::place::{self, DEFAULT_URL};
 use super::quantity::Span;
+#[cfg(feature = "tls")]
+use super::trust::TrustFlags;
 use super::{Failure, say};
 
 /// Closes the connections of a user, of a group or of everyone, or one connection.
@@ -37,6 +39,10 @@ pub(super) struct Kick {
 
     #[command(flatten)]
     keys: AccessKeys,
+
+    #[cfg(feature = "tls")]
+    #[command(flatten)]
+    trust: TrustFlags,
 
     /// Time for the connection and the answer
     #[arg(long, value_name = "TIME", default_value_t = ClientConfig::default().dial_timeout.into())]
@@ -92,7 +98,11 @@ impl Kick {
         let token = place::sign(&self.keys.signing()?, &claims)?;
         let request = ServiceCall::new(method, &url, &token)
             .ok_or_else(|| Failure::Usage("the request cannot be written".into()))?;
-        let called = client::call(&url, &request, timeout)
+        let mut config = ClientConfig::default();
+        config.dial_timeout = timeout;
+        #[cfg(feature = "tls")]
+        self.trust.apply_to(&mut config);
+        let called = client::call(&url, &request, &config)
             .map_err(|error| Failure::Runtime(error.to_string()))?;
         outcome(&called).map(|line| line.iter().for_each(|line| say(line)))
     }

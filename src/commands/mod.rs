@@ -31,6 +31,8 @@ mod serve;
 mod tail;
 mod terminal;
 mod token;
+#[cfg(feature = "tls")]
+mod trust;
 mod who;
 
 use access_keys::AccessKeys;

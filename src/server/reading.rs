@@ -121,12 +121,22 @@ impl<P, S: Socket> Connection<P, S> {
             }
             self.tell_end(id, application, now);
         }
-        if self.link.take_established() {
-            now.counters.encrypted.add(1);
-        }
+        self.count_if_encrypted(now);
         Progress::Done
     }
 
+    /// Counts a connection once encryption was agreed upon.
+    #[inline]
+    fn count_if_encrypted(&mut self, now: &Now) {
+        if self.link.take_established() {
+            now.counters.encrypted.add(1);
+        }
+    }
+
+    #[cfg_attr(
+        not(feature = "tls"),
+        expect(unused_variables, reason = "only encryption has faults of its own")
+    )]
     /// The socket cannot be read any more, or what it has cannot be decrypted.
     fn on_read_error(&mut self, error: &io::Error, now: &Now) {
         #[cfg(feature = "tls")]

@@ -73,7 +73,8 @@ impl From<&CertificateError> for CertificateFault {
             CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
                 Self::NotYetValid
             }
-            CertificateError::UnknownIssuer => Self::UnknownIssuer,
+            // The other one has the name of somebody who is trusted, and not the key.
+            CertificateError::UnknownIssuer | CertificateError::BadSignature => Self::UnknownIssuer,
             CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
                 Self::WrongName
             }

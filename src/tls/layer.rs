@@ -119,6 +119,45 @@ impl Layer {
         }
     }
 
+    /// Reads from the carrier once, which may block.
+    ///
+    /// # Errors
+    ///
+    /// `Interrupted` if that brought nothing to read; otherwise as [`Layer::read`].
+    pub(crate) fn read_once(
+        &mut self,
+        carrier: &mut (impl Read + Write),
+        buffer: &mut [u8],
+    ) -> io::Result<usize> {
+        let mut len = self.take_decrypted(buffer);
+        if len == 0 && self.end_of_input().is_none() {
+            len = self.pull(carrier, buffer, &mut [])?;
+        }
+        match self.end_of_input() {
+            Some(end) if len == 0 => end,
+            None if len == 0 => Err(ErrorKind::Interrupted.into()),
+            _ => Ok(len),
+        }
+    }
+
+    /// Goes one step further in the handshake, which may block; whether it is over.
+    ///
+    /// # Errors
+    ///
+    /// A [`TlsFault`]; the end of the stream as `UnexpectedEof`; whatever the carrier says.
+    pub(crate) fn advance(&mut self, carrier: &mut (impl Read + Write)) -> io::Result<bool> {
+        self.push(carrier)?;
+        if self.connection.is_handshaking() {
+            self.pull(carrier, &mut [], &mut [])?;
+            self.push(carrier)?;
+        }
+        match self.end_of_input() {
+            Some(Ok(_)) => Err(ErrorKind::UnexpectedEof.into()),
+            Some(Err(fault)) => Err(fault),
+            None => Ok(!self.connection.is_handshaking()),
+        }
+    }
+
     /// Whether [`Layer::read`] has something to tell of which the carrier knows nothing.
     pub(crate) fn has_unread(&mut self) -> bool {
         !self.is_drained
@@ -291,7 +330,11 @@ impl Layer {
             self.fault = Some(TlsFault::from(&error));
             // The alert that says why; a peer that takes nothing misses it.
             let _ = self.push(carrier);
-        } else if self.progress == Progress::Handshaking {
+            return;
+        }
+        // An answer of the handshake, or of new keys; what does not get out now does with the next flush.
+        let _ = self.push(carrier);
+        if self.progress == Progress::Handshaking {
             if !self.connection.is_handshaking() {
                 self.progress = Progress::Established;
                 self.unread_len = 0;
@@ -309,6 +352,9 @@ impl Layer {
     }
 
     fn push(&mut self, carrier: &mut (impl Read + Write)) -> io::Result<()> {
+        if self.is_dead && self.connection.wants_write() {
+            return Err(ErrorKind::NotConnected.into());
+        }
         while self.connection.wants_write() {
             match self.connection.write_tls(carrier) {
                 Ok(0) => {

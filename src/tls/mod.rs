@@ -2,17 +2,20 @@
 //!
 //! A [`Layer`] is one end of an encrypted connection. It reads from a carrier and writes to it, and both may take their
 //! time: what it has decrypted and what it has still to send is asked for, since no event of a socket tells. An
-//! [`Acceptor`] makes such layers for a server.
+//! [`Acceptor`] makes such layers for a server, [`connect`] for a client.
 //!
 //! Versions are 1.2 and 1.3, the application protocol is `http/1.1`. Sessions are resumed by tickets, which take no
 //! memory. There is no early data, which could be replayed, no renegotiation, and no compression.
 
 mod acceptor;
+mod connector;
 mod fault;
 mod layer;
 
 pub(crate) use self::acceptor::Acceptor;
 pub use self::acceptor::CertificateError;
+pub(crate) use self::connector::connect;
+pub use self::connector::{Trust, TrustError};
 pub use self::fault::{CertificateFault, TlsFault};
 pub(crate) use self::layer::Layer;
 

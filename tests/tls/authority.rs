@@ -1,4 +1,5 @@
 //! Certificates made by the test, and clients that trust them.
+#![allow(dead_code, reason = "each test file uses a part of it")]
 
 use std::fs;
 use std::io::{self, Read, Write};
