@@ -42,7 +42,7 @@ pub(super) fn dial(url: &SocketUrl, config: &ClientConfig) -> Result<Dialed, Cli
 }
 
 /// A handshake with a key of its own.
-fn opening(config: &ClientConfig) -> Opening {
+pub(super) fn opening(config: &ClientConfig) -> Opening {
     let mut nonce = [0; 16];
     getrandom::fill(&mut nonce).expect("the system has a source of random numbers");
     let subprotocols: Vec<_> = config.subprotocols.iter().map(String::as_str).collect();

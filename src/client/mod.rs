@@ -64,6 +64,7 @@
 //! | `service` | requests over HTTP, as services make them |
 //! | `stream` | the socket, encrypted or not |
 //! | `web_socket` | the one place where socket, clock and conversation meet |
+//! | [`load`] | many connections to one server, counted and timed |
 //! | [`hub`] | the JSON protocol on top, with a connection that comes back |
 
 mod conversation;
@@ -72,6 +73,7 @@ mod doorbell;
 mod error;
 mod frame_queue;
 pub mod hub;
+pub mod load;
 mod mask_keys;
 mod patience;
 mod sender;

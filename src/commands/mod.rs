@@ -14,6 +14,7 @@ use clap::{Arg, Command, CommandFactory, FromArgMatches, Parser, Subcommand};
 use log::LevelFilter;
 
 mod access_keys;
+mod bench;
 mod completions;
 mod connect;
 #[cfg(feature = "tls")]
@@ -36,6 +37,7 @@ mod trust;
 mod who;
 
 use access_keys::AccessKeys;
+use bench::Bench;
 use completions::Completions;
 use connect::Connect;
 use kick::Kick;
@@ -83,6 +85,7 @@ enum Action {
     Who(Box<Who>),
     Kick(Box<Kick>),
     Token(Box<Token>),
+    Bench(Box<Bench>),
     Completions(Completions),
     Man(Man),
 }
@@ -156,6 +159,7 @@ impl CommandLine {
             Action::Who(who) => who.run(),
             Action::Kick(kick) => kick.run(),
             Action::Token(token) => token.run(),
+            Action::Bench(bench) => bench.run(),
         }
     }
 }
