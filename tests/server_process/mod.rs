@@ -280,11 +280,17 @@ pub(crate) fn switchboard(arguments: &[&str]) -> Command {
 
 /// A server below a shell that first does what `preparation` says, to limits and descriptors.
 pub(crate) fn with_descriptors(preparation: &str, flags: &[&str]) -> Command {
+    with_limit(
+        preparation,
+        &[&["serve", "--listen", "127.0.0.1:0"], flags].concat(),
+    )
+}
+
+/// The binary with arguments, below such a shell.
+pub(crate) fn with_limit(preparation: &str, arguments: &[&str]) -> Command {
     let mut command = without_settings(Command::new("sh"));
     let script = format!("{preparation}; exec \"$0\" \"$@\"");
-    command
-        .args(["-c", &script, BINARY, "serve", "--listen", "127.0.0.1:0"])
-        .args(flags);
+    command.args(["-c", &script, BINARY]).args(arguments);
     command
 }
 

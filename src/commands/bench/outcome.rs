@@ -135,11 +135,15 @@ pub(super) fn table(heading: &Heading, report: &LoadReport) -> String {
         "connect" => String::new(),
         _ => format!(", {} bytes", grouped(heading.size_bytes as u64)),
     };
+    let bytes_heading = match heading.mode {
+        "connect" => "",
+        _ => "MB per second",
+    };
     let seconds = report.elapsed.as_secs_f64();
     let mut lines = vec![
         format!("{mode} at {url}: {clients} clients{pace}{size}, {seconds:.1} s"),
         String::new(),
-        row(["", "count", "per second", "MB per second"]),
+        row(["", "count", "per second", bytes_heading]),
     ];
     let words = match heading.mode {
         "connect" => ["asked for", "opened"],
