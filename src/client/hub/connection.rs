@@ -381,13 +381,18 @@ impl HubClient {
                 .with_query("awps_connection_id", id)
                 .with_query("awps_reconnection_token", token),
         };
-        match dial(&url, &self.config.client) {
-            Ok(dialed) => {
-                let socket = WebSocket::begin(dialed, bell, &self.config.client)?;
+        let begun = match dial(&url, &self.config.client) {
+            Err(error) if is_passing(&error) => {
+                return self.retry(error.to_string(), bell, Some(error));
+            }
+            Ok(dialed) => WebSocket::begin(dialed, bell, &self.config.client),
+            Err(error) => Err(error),
+        };
+        match begun {
+            Ok(socket) => {
                 self.link = Link::Up(Box::new(socket));
                 Ok(())
             }
-            Err(error) if is_passing(&error) => self.retry(error.to_string(), bell, Some(error)),
             Err(error) => {
                 self.ledger.give_up(&mut self.events);
                 Err(error.into())
