@@ -196,6 +196,41 @@ fn sc_06_over_the_budget_of_all_outboxes_the_largest_is_evicted() {
 }
 
 #[test]
+fn sc_06_what_may_be_dropped_goes_before_anybody_is_evicted() {
+    let server = ServerProcess::start(&[
+        "--threads",
+        "1",
+        "--max-outbox",
+        "24MiB",
+        "--soft-outbox",
+        "24MiB",
+        "--buffer-budget",
+        "24MiB",
+        "--policy",
+        "1=drop-oldest",
+        "--write-timeout",
+        "60s",
+    ]);
+    // What the kernel takes comes on top, at most eight or so for each.
+    let mut sparing = Pair::new(&server, 1);
+    let mut others: Vec<_> = (2..4).map(|group| Pair::new(&server, group)).collect();
+    sparing.send(30 * MIB);
+    for pair in &mut others {
+        pair.send(14 * MIB);
+    }
+    for pair in &mut others {
+        pair.expect_all();
+    }
+    let last = numbered(sparing.sent_count - 1);
+    let mut taken_count = 1;
+    while sparing.slow.next_frame().payload != last {
+        taken_count += 1;
+    }
+    assert!(taken_count < sparing.sent_count, "nothing was dropped");
+    assert!(!server.log().contains("cause=overload"));
+}
+
+#[test]
 fn ms_04_unfinished_messages_count_in_the_budget_of_all() {
     let flags = ["--max-outbox", "2MiB", "--buffer-budget", "2MiB"];
     let server = ServerProcess::start(&flags);

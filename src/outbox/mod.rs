@@ -168,6 +168,15 @@ impl Outbox {
         written.map(|_| count)
     }
 
+    /// Drops queued frames that may be dropped until `len` bytes are free or none is left; how many bytes are. The peer is
+    /// told.
+    pub fn drop_spare(&mut self, len: usize) -> usize {
+        match &mut self.owed {
+            Owed::Queue(queue) => queue.drop_spare(len),
+            Owed::Nothing | Owed::Frames(..) => 0,
+        }
+    }
+
     /// How many queued frames were dropped in favour of others since the last call.
     pub fn take_displaced_count(&mut self) -> u32 {
         match &mut self.owed {

@@ -78,6 +78,19 @@ impl Queue {
         Ok(())
     }
 
+    /// Drops frames that may be dropped, from the largest backlog first, until `len` bytes are free or none is left; how many
+    /// bytes were.
+    pub(super) fn drop_spare(&mut self, len: usize) -> usize {
+        let before = self.data_len;
+        while before - self.data_len < len
+            && let Some(index) = self.backlogs.largest()
+            && self.backlogs[index].spare_len() > 0
+        {
+            self.drop_oldest(index);
+        }
+        before - self.data_len
+    }
+
     /// Queues the notice of a loss in front, if what is to be written next comes behind one.
     pub(super) fn tell_loss(&mut self) {
         if self.is_mid_frame() {

@@ -144,7 +144,8 @@ impl Load {
 }
 
 impl<H: Handler, S: Socket> EventLoop<H, S> {
-    /// Gives up on connections if all together hold more than they may, the largest first, until they do not.
+    /// Gives up on connections if all together hold more than they may, the largest first, until they do not. Before that,
+    /// messages go that may be dropped on the terms of their groups.
     ///
     /// The loop with the largest one begins; the one that finds this out tells it to.
     pub(super) fn relieve(&mut self) -> io::Result<()> {
@@ -156,6 +157,7 @@ impl<H: Handler, S: Socket> EventLoop<H, S> {
         if self.load.total() <= budget {
             return Ok(());
         }
+        self.drop_spare();
         let mut largest_last = self.load.by_size();
         while self.load.total() > budget {
             let largest = largest_last.pop();
@@ -174,6 +176,24 @@ impl<H: Handler, S: Socket> EventLoop<H, S> {
                 .shrink_largest(largest_last.last().map_or(0, |&(len, _)| len));
         }
         self.settle()
+    }
+
+    /// Drops messages that may be dropped, from the largest connection on, until all together hold what they may.
+    fn drop_spare(&mut self) {
+        let budget = self.now.config.buffer_budget_bytes;
+        for (_, id) in self.load.by_size().into_iter().rev() {
+            let excess = self.load.total().saturating_sub(budget);
+            if excess == 0 {
+                return;
+            }
+            if let Some(connection) = self.connections.get_mut(key_of(id))
+                && connection.outbox.drop_spare(excess) > 0
+            {
+                connection.is_counted = self.load.set(id, connection.held_len());
+                self.dirty.add(id, &mut connection.is_dirty);
+                self.load.publish();
+            }
+        }
     }
 }
 
