@@ -1,7 +1,9 @@
-//! A loop that is held up: the others stop reading before its mailbox grows without bound, and nothing is lost.
+//! A loop that is held up: the others stop reading before its mailbox grows without bound, nothing is lost, and the log says
+//! so.
 
 mod peer;
 
+use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -90,6 +92,59 @@ fn message(number: usize) -> Vec<u8> {
     let mut message = vec![7; MESSAGE_LEN];
     message[..8].copy_from_slice(&(number as u64).to_be_bytes());
     message
+}
+
+/// Keeps what is logged.
+struct Log(Mutex<String>);
+
+impl log::Log for Log {
+    fn enabled(&self, _metadata: &log::Metadata<'_>) -> bool {
+        true
+    }
+
+    fn log(&self, record: &log::Record<'_>) {
+        writeln!(self.0.lock().unwrap(), "{}", record.args()).unwrap();
+    }
+
+    fn flush(&self) {}
+}
+
+#[test]
+fn rs_11_a_turn_that_takes_long_is_noted_with_what_was_done_in_it() {
+    static LOG: Log = Log(Mutex::new(String::new()));
+    log::set_logger(&LOG).unwrap();
+    log::set_max_level(log::LevelFilter::Warn);
+    let (is_held, held) = channel();
+    let (release, released) = channel();
+    let handler = Holding {
+        is_held,
+        release: Arc::new(Mutex::new(released)),
+    };
+    let mut config = Config::default();
+    config.listen = vec![SocketAddr::from(([127, 0, 0, 1], 0))];
+    config.loop_count = 1;
+    let server = Server::bind(config, &handler).unwrap();
+    let (addr, stopper) = (server.local_addresses()[0], server.stopper());
+    let server = thread::spawn(move || server.run().unwrap());
+    let mut peer = peer_on(addr, 0);
+    peer.send_text("hold");
+    held.recv_timeout(DEADLINE).unwrap();
+    // The turn has to take longer than a tenth of a second, which is what is tested.
+    thread::sleep(Duration::from_millis(120));
+    release.send(()).unwrap();
+    peer.send_text("done");
+    peer.expect_text("done");
+    drop(peer);
+    stopper.drain();
+    assert_eq!(server.join().unwrap(), Ended::Drained);
+    let log = LOG.0.lock().unwrap();
+    let line = log.lines().find(|line| line.contains("messages_in=1 "));
+    let line = line.unwrap_or_else(|| panic!("no line about it: {log}"));
+    assert!(line.starts_with("long turn loop=0 millis="), "{line}");
+    let millis = line.split("millis=").nth(1).unwrap();
+    let millis: u64 = millis.split(' ').next().unwrap().parse().unwrap();
+    assert!(millis > 100, "{line}");
+    assert!(line.contains(" bytes_in=10 "), "{line}");
 }
 
 #[test]

@@ -74,6 +74,9 @@ const HEADER: &str = r#"{"alg":"HS256","typ":"JWT"}"#;
 
 #[cfg(test)]
 pub(super) mod tests {
+    use std::hint;
+    use std::time::{Duration, Instant};
+
     use proptest::prelude::{any, proptest};
     use proptest::{collection, prop_assert_eq};
     use serde_json::{Value, json};
@@ -129,6 +132,42 @@ pub(super) mod tests {
             let found = claims(&signed(header, "{}", KEY));
             assert_eq!(found.is_some(), is_good, "{header}");
         }
+    }
+
+    /// The least time that a thousand judgements of such a token take.
+    fn time_of(token: &str, best: &mut Duration) {
+        let key = TokenKey::new(KEY);
+        let begun = Instant::now();
+        for _ in 0..1000 {
+            assert!(key.claims::<Value>(hint::black_box(token)).is_none());
+        }
+        *best = (*best).min(begun.elapsed());
+    }
+
+    #[test]
+    #[ignore = "needs a calm machine: cargo test --release ac_03 -- --ignored"]
+    fn ac_03_how_much_of_a_signature_is_right_does_not_show_in_the_time() {
+        const ROUNDS: usize = 250;
+        let token = signed(r#"{"alg":"HS256"}"#, r#"{"a":1}"#, KEY);
+        let signature = token.rfind('.').unwrap() + 1;
+        // Wrong in the first byte, in the middle, in the last one.
+        let tokens = [signature, signature + 20, token.len() - 2].map(|at| {
+            let other = if token.as_bytes()[at] == b'A' {
+                "B"
+            } else {
+                "A"
+            };
+            [&token[..at], other, &token[at + 1..]].concat()
+        });
+        let mut best = [Duration::MAX; 3];
+        for _ in 0..ROUNDS {
+            for (token, best) in tokens.iter().zip(&mut best) {
+                time_of(token, best);
+            }
+        }
+        let (least, most) = (best.iter().min().unwrap(), best.iter().max().unwrap());
+        println!("AC-03: {best:?} for a thousand");
+        assert!(*most < least.mul_f64(1.1), "{best:?}");
     }
 
     #[test]

@@ -68,7 +68,7 @@ mod tests {
         times.iter().for_each(|time| histogram.observe(*time));
         let classes: Vec<u64> = histogram.classes().collect();
         assert_eq!(classes, [2, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 1]);
-        assert_eq!(histogram.sum(), times.iter().sum());
+        assert_eq!(histogram.sum(), times.iter().sum::<Duration>());
         assert!(BOUNDS.is_sorted());
     }
 }

@@ -18,6 +18,7 @@ use mio::Token;
 use self::rig::{Received, Rig, get, upgrade};
 use self::wire::{Fault, Wire};
 use super::tokens::Readiness;
+use crate::config::Config;
 use crate::proto::{OpCode, encode_masked_frame};
 
 /// All that a broken socket may say, at any call.
@@ -345,6 +346,40 @@ fn hs_10_no_frame_is_written_before_the_last_byte_of_the_101() {
     }
     let received = Received::parse(&taken);
     assert!(received.messages().eq(["one", "two"]), "{received:?}");
+    rig.pass_until_empty(Duration::from_secs(80));
+    rig.assert_clean();
+}
+
+#[test]
+fn sc_07_room_in_the_socket_alone_has_a_peer_read_again() {
+    let mut rig = Rig::new(Config {
+        outbox_soft_bytes: 200,
+        read_budget_bytes: 100,
+        ..Config::default()
+    });
+    let peer = rig.connect(Wire {
+        incoming: upgrade("/echo").into(),
+        room: 200,
+        ..Wire::default()
+    });
+    rig.settle();
+    let messages: Vec<_> = (100..300).map(|count| count.to_string()).collect();
+    let frames: Vec<_> = messages.iter().flat_map(|it| text(it)).collect();
+    rig.wires[peer].borrow_mut().send(&frames);
+    rig.settle();
+    assert!(!rig.wires[peer].borrow().incoming.is_empty());
+    // Two more frames for each turn, and never an event that says that there is something to read.
+    while Received::parse(&rig.taken(peer)).messages().count() < messages.len() {
+        let before = rig.taken(peer).len();
+        rig.wires[peer].borrow_mut().is_readable = false;
+        rig.wires[peer].borrow_mut().make_room(10);
+        for _ in 0..5 {
+            rig.wires[peer].borrow_mut().is_readable = false;
+            rig.turn(0, &[]);
+        }
+        assert!(rig.taken(peer).len() > before, "it is stuck");
+    }
+    assert!(Received::parse(&rig.taken(peer)).messages().eq(&messages));
     rig.pass_until_empty(Duration::from_secs(80));
     rig.assert_clean();
 }
