@@ -24,7 +24,7 @@ use std::time::{Duration, Instant};
 
 use load::{
     Broadcaster, Crowd, Flood, Happening, Latencies, Member, Metrics, Outcome, churn, flood,
-    machine_alone, median, setting, until,
+    machine_alone, median, setting, step_back, until,
 };
 use peer::{Peer, masked_frame, opcode, upgrade_request};
 use serde_json::json;
@@ -184,6 +184,7 @@ fn probe_under_load(
     thread::scope(|scope| {
         let flood = scope.spawn(move || flood(addr, "/relay/flood", flood_rate, end));
         scope.spawn(|| {
+            step_back();
             let text = "-".repeat(1000);
             while Instant::now() < end {
                 sender.send(&text);
@@ -199,11 +200,11 @@ fn probe_under_load(
 #[test]
 #[ignore = "needs a calm machine and 11,000 descriptors: see the top of the file"]
 fn lt_09_sc_04_a_flood_and_stalled_receivers_slow_nobody_down() {
-    const ATTEMPTS: usize = 3;
-    const ROUNDS: usize = 5;
+    const ATTEMPTS: usize = 5;
+    const ROUNDS: usize = 7;
     const MOST_TIMES: f64 = 1.2;
-    // Two runs of the same differ by half of this here; a server that is in the way costs milliseconds.
-    const SHARED: Duration = Duration::from_micros(200);
+    // As much as two runs of the same differ.
+    const NOISE: Duration = Duration::from_micros(20);
     const STALLED: usize = CROWD / 100;
     const OUTBOX_KIB: u64 = 512;
     let _alone = machine_alone();
@@ -230,35 +231,31 @@ fn lt_09_sc_04_a_flood_and_stalled_receivers_slow_nobody_down() {
     let mut crowd = Crowd::new(server.addr());
     let honest = crowd.gather(CROWD - STALLED, "/echo");
     let mut sender = stall(&server, &mut crowd, STALLED);
-    let alone = probe(&mut crowd, &honest, Instant::now() + PHASE).p99();
-    // What is compared is the same flood at another server. Otherwise the flooding client, which shares two cores with
-    // whoever measures, would be taken for the server.
-    let elsewhere = ServerProcess::start(&[&sizes[..], &times, &group].concat());
-    let mut idle_sender = Broadcaster::connect(elsewhere.addr(), "feed");
-    // Others may use the machine, too. A server that lets the honest wait does so every time.
-    let (mut apart, mut beside, mut rate) = (Duration::ZERO, Duration::MAX, 0.0);
+    // Others may use the machine, too, which only ever makes it slower: what counts is the second best round. A server
+    // that lets the honest wait does so in every one.
+    let (mut alone, mut beside, mut rate) = (Duration::ZERO, Duration::MAX, 0.0);
     for _ in 0..ATTEMPTS {
-        let flooded = Some(GIGABIT);
-        let (mut rounds_apart, mut rounds_beside) = (Vec::new(), Vec::new());
+        let (mut rounds_alone, mut rounds_beside) = (Vec::new(), Vec::new());
         for _ in 0..ROUNDS {
-            let (latencies, _) = probe_under_load(
+            rounds_alone.push(probe(&mut crowd, &honest, Instant::now() + PHASE).p99());
+            let (latencies, flood) = probe_under_load(
                 &mut crowd,
                 &honest,
-                &mut idle_sender,
-                elsewhere.addr(),
-                flooded,
+                &mut sender,
+                server.addr(),
+                Some(GIGABIT),
             );
-            rounds_apart.push(latencies.p99());
-            let (latencies, flood) =
-                probe_under_load(&mut crowd, &honest, &mut sender, server.addr(), flooded);
             rounds_beside.push(latencies.p99());
             rate = flood.megabytes_per_second();
         }
-        [apart, beside] = [rounds_apart, rounds_beside].map(median);
-        if beside <= apart.mul_f64(MOST_TIMES) + SHARED {
+        [alone, beside] = [rounds_alone, rounds_beside].map(|mut rounds| {
+            rounds.sort_unstable();
+            rounds[1]
+        });
+        if beside <= alone.mul_f64(MOST_TIMES) + NOISE {
             break;
         }
-        println!("LT-09 SC-04: p99 {beside:?}, with the flood elsewhere {apart:?}: once more");
+        println!("LT-09 SC-04: p99 {beside:?}, alone {alone:?}: once more");
     }
     let mut unbounded = Vec::new();
     let mut unbounded_rate = 0.0;
@@ -269,25 +266,25 @@ fn lt_09_sc_04_a_flood_and_stalled_receivers_slow_nobody_down() {
         unbounded_rate = flood.megabytes_per_second();
     }
     let unbounded = median(unbounded);
-    let ratio = beside.as_secs_f64() / apart.as_secs_f64();
+    let ratio = beside.as_secs_f64() / alone.as_secs_f64();
     let peak_kib = server.peak_rss_kib();
     let bound_kib = empty_kib + CROWD as u64 + STALLED as u64 * OUTBOX_KIB;
     println!(
-        "LT-09 SC-04: p99 alone {alone:?}; with a flood of {rate:.0} MB/s elsewhere {apart:?}; with the flood and \
-         {STALLED} stalled here {beside:?}, {ratio:.2} times; beside one of {unbounded_rate:.0} MB/s {unbounded:?}; at most {peak_kib} KiB resident, by the formula {bound_kib}"
+        "LT-09 SC-04: p99 alone {alone:?}; with a flood of {rate:.0} MB/s and {STALLED} stalled \
+         {beside:?}, {ratio:.2} times; beside one of {unbounded_rate:.0} MB/s {unbounded:?}; at most {peak_kib} KiB resident, by the formula {bound_kib}"
     );
     assert!(
         peak_kib <= bound_kib,
         "{peak_kib} KiB, more than {bound_kib}"
     );
     assert!(
-        beside <= apart.mul_f64(MOST_TIMES) + SHARED,
-        "{ratio:.2} times the p99 with the flood elsewhere"
+        beside <= alone.mul_f64(MOST_TIMES) + NOISE,
+        "{ratio:.2} times the p99 without the flood"
     );
 }
 
 /// How long a phase of probing goes on.
-const PHASE: Duration = Duration::from_secs(2);
+const PHASE: Duration = Duration::from_secs(1);
 
 /// What a gigabit line brings in a second, in bytes.
 const GIGABIT: u32 = 125_000_000;
@@ -789,4 +786,46 @@ fn lg_03_a_hundred_thousand_bad_handshakes_fill_few_lines() {
     println!("LG-03: {COUNT} bad handshakes in {span:.1?}, {lines} log lines, {refused} counted");
     assert_eq!(refused, COUNT as u64);
     assert!(lines < 1000, "{lines} log lines");
+}
+
+#[test]
+#[ignore = "needs a calm machine and 11,000 descriptors: see the top of the file"]
+fn ht_09_a_million_groups_change_nothing_about_the_metrics() {
+    const GROUPS: usize = 100;
+    let _alone = machine_alone();
+    let server = ServerProcess::start(&["--threads", "1"]);
+    let mut crowd = Crowd::new(server.addr());
+    let members = crowd.gather(CROWD, "/ws");
+    until("everyone is greeted", || {
+        crowd.turn(TURN, |_, _, _| {});
+        crowd.message_count() >= CROWD as u64
+    });
+    let measure = || {
+        let begun = Instant::now();
+        let metrics = Metrics::of(server.addr());
+        (metrics.names(), begun.elapsed())
+    };
+    let (names_before, time_before) = measure();
+    for number in 0..GROUPS {
+        for &index in &members {
+            let group = format!("group-{index}-{number}");
+            let join =
+                json!({"type": "joinGroup", "group": group, "ackId": number + 1}).to_string();
+            let join = masked_frame(opcode::FIN | opcode::TEXT, join.as_bytes());
+            crowd.client(index).send_raw(&join);
+        }
+        let due = (CROWD * (number + 2)) as u64;
+        until("everyone has joined", || {
+            crowd.turn(TURN, |_, _, _| {});
+            crowd.message_count() >= due
+        });
+    }
+    let (names, time) = measure();
+    println!(
+        "HT-09: {} groups, {} samples in {time:?}, before {time_before:?}",
+        CROWD * GROUPS,
+        names.len()
+    );
+    assert_eq!(names, names_before);
+    assert!(time < Duration::from_millis(100), "{time:?}");
 }

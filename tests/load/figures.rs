@@ -66,6 +66,13 @@ impl Metrics {
         Self(String::from_utf8(response.body).expect("text"))
     }
 
+    /// What is counted, without how much.
+    pub(crate) fn names(&self) -> Vec<String> {
+        let samples = self.0.lines().filter(|line| !line.starts_with('#'));
+        let name = |sample: &str| sample.rsplit_once(' ').map(|(name, _)| name.to_owned());
+        samples.filter_map(name).collect()
+    }
+
     /// The sum of all samples whose name and labels begin like this, behind `switchboard_`.
     pub(crate) fn sum(&self, name: &str) -> u64 {
         let samples = self.0.lines().filter_map(|line| {

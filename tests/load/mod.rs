@@ -15,7 +15,7 @@ pub(crate) use churn::churn;
 pub(crate) use client::Happening;
 pub(crate) use crowd::Crowd;
 pub(crate) use figures::{Latencies, Metrics, median};
-pub(crate) use flood::{Flood, flood};
+pub(crate) use flood::{Flood, flood, step_back};
 
 use std::env;
 use std::sync::{Mutex, MutexGuard, PoisonError};
