@@ -276,7 +276,8 @@ impl<H: Handler, S: Socket> EventLoop<H, S> {
         if let Some(connection) = self.connections.get_mut(key_of(session))
             && connection.respond(response, &self.now)
         {
-            self.unfinished.add(session, &mut connection.is_unfinished);
+            self.unfinished
+                .add_first(session, &mut connection.is_unfinished);
             self.touch(session);
         }
     }

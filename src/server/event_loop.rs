@@ -30,6 +30,7 @@ use super::shutdown::{Ended, Stop};
 use super::socket::Socket;
 use super::timers::{Tick, Timers};
 use super::tokens::{self, Readiness, key_of};
+use super::waiting_line::WaitingLine;
 use crate::clock::Moment;
 use crate::delivery::SessionId;
 use crate::handler::{Handler, Wish};
@@ -64,7 +65,7 @@ pub(super) struct EventLoop<H: Handler, S: Socket = TcpStream> {
     /// Those to which something happened in this turn.
     pub(super) dirty: MarkedList,
     /// Those that a budget cut off; no event will remind of them.
-    pub(super) unfinished: MarkedList,
+    pub(super) unfinished: WaitingLine,
     /// Those whose slot is to be freed when the turn is over.
     pub(super) finished: Vec<SessionId>,
     has_unread_letters: bool,
@@ -109,7 +110,7 @@ impl<H: Handler, S: Socket> EventLoop<H, S> {
             read_buffer: ReadBuffer::default(),
             open_count: shared.open_count,
             dirty: MarkedList::default(),
-            unfinished: MarkedList::default(),
+            unfinished: WaitingLine::default(),
             finished: Vec::new(),
             has_unread_letters: false,
             is_congested: false,
@@ -161,13 +162,13 @@ impl<H: Handler, S: Socket> EventLoop<H, S> {
     ) -> io::Result<()> {
         self.now.moment = moment;
         self.is_congested = self.post_office.is_congested();
-        let unfinished = self.unfinished.take();
+        let unfinished_count = self.unfinished.len();
         for event in events {
             self.on_event(event);
         }
         self.accept();
         self.read_letters();
-        self.resume_all(unfinished)?;
+        self.resume(unfinished_count)?;
         self.say_farewells();
         self.settle()?;
         self.fire_timers();
@@ -231,7 +232,7 @@ impl<H: Handler, S: Socket> EventLoop<H, S> {
             return;
         };
         if self.is_congested {
-            return self.put_off(id);
+            return self.unfinished.add(id, &mut connection.is_unfinished);
         }
         let read_before = self.now.counters.bytes_in.get();
         let buffer = self.read_buffer.bytes();
@@ -242,7 +243,7 @@ impl<H: Handler, S: Socket> EventLoop<H, S> {
             Progress::Done => {}
             Progress::Unfinished => {
                 self.now.counters.budgets_hit.add(Budget::Read, 1);
-                self.put_off(id);
+                self.cut_off(id);
             }
             Progress::Recovers(recover) => self.hand_over(id, *recover),
         }
@@ -251,13 +252,6 @@ impl<H: Handler, S: Socket> EventLoop<H, S> {
             self.settle_or_log();
         } else if self.application.frames.len() >= TURN_BYTES_MAX {
             self.settle_or_log();
-        }
-    }
-
-    /// Puts a connection on the list of those to be gone on with in the next turn.
-    pub(super) fn put_off(&mut self, id: SessionId) {
-        if let Some(connection) = self.connections.get_mut(key_of(id)) {
-            self.unfinished.add(id, &mut connection.is_unfinished);
         }
     }
 
@@ -316,7 +310,7 @@ impl<H: Handler, S: Socket> EventLoop<H, S> {
             }
             if matches!(progress, Progress::Unfinished) {
                 self.now.counters.budgets_hit.add(Budget::Write, 1);
-                self.unfinished.add(id, &mut connection.is_unfinished);
+                self.unfinished.add_first(id, &mut connection.is_unfinished);
             }
             let held_len = connection.held_len();
             if held_len > 0 || connection.is_counted {

@@ -6,6 +6,7 @@
 //! Where everybody sends a lot, or nobody else is there, nothing is put off, because each message that is read in
 //! portions is copied once more.
 
+use std::io;
 use std::time::Duration;
 
 use super::connection::Connection;
@@ -46,18 +47,37 @@ impl<H: Handler, S: Socket> EventLoop<H, S> {
     /// Reads a connection of which the system says that it has something, or puts it off.
     pub(super) fn read_or_put_off(&mut self, id: SessionId, extent: ReadExtent) {
         let moment = self.now.moment;
-        if self.fairness.is_needed(moment)
-            && let Some(connection) = self.connections.get_mut(key_of(id))
-            && connection.is_in_bulk(moment)
-        {
+        let Some(connection) = self.connections.get_mut(key_of(id)) else {
+            return;
+        };
+        if connection.is_unfinished {
+            // It waits already, and has its turn.
+            return;
+        }
+        if self.fairness.is_needed(moment) && connection.is_in_bulk(moment) {
             return self.unfinished.add(id, &mut connection.is_unfinished);
         }
         self.read(id, extent);
     }
 
-    /// Goes on with those that a budget cut off, or that were put off for others; the others have their answers first.
-    pub(super) fn resume_all(&mut self, unfinished: Vec<SessionId>) -> std::io::Result<()> {
-        if unfinished.is_empty() {
+    /// A budget has cut off the reading of a connection.
+    pub(super) fn cut_off(&mut self, id: SessionId) {
+        let is_needed = self.fairness.is_needed(self.now.moment);
+        let Some(connection) = self.connections.get_mut(key_of(id)) else {
+            return;
+        };
+        let mark = &mut connection.is_unfinished;
+        if is_needed {
+            self.unfinished.add(id, mark);
+        } else {
+            self.unfinished.add_runner(id, mark);
+        }
+    }
+
+    /// Goes on with those that a budget cut off, or that were put off for others, at most so many. The others have their
+    /// answers first; where there are no others, there is time for one budget.
+    pub(super) fn resume(&mut self, count: usize) -> io::Result<()> {
+        if count == 0 {
             return Ok(());
         }
         let is_needed = self.fairness.is_needed(self.now.moment);
@@ -65,20 +85,25 @@ impl<H: Handler, S: Socket> EventLoop<H, S> {
             self.settle()?;
         }
         let before = self.now.counters.bytes_in.get();
-        let mut waiting = unfinished.into_iter();
-        for id in waiting.by_ref() {
-            self.resume(id);
-            if is_needed && self.now.counters.bytes_in.get() - before >= PORTIONS_BYTES {
+        let bytes_max = if is_needed {
+            PORTIONS_BYTES
+        } else {
+            self.now.config.read_budget_bytes as u64
+        };
+        for _ in 0..count {
+            let Some(id) = self.unfinished.next() else {
+                break;
+            };
+            self.go_on(id);
+            if self.now.counters.bytes_in.get() - before >= bytes_max {
                 break;
             }
         }
-        // They go first the next time.
-        self.unfinished.put_first(waiting);
         Ok(())
     }
 
     /// Goes on with a connection.
-    fn resume(&mut self, id: SessionId) {
+    fn go_on(&mut self, id: SessionId) {
         let moment = self.now.moment;
         if let Some(connection) = self.connections.get_mut(key_of(id)) {
             connection.is_unfinished = false;

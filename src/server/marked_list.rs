@@ -24,11 +24,6 @@ impl MarkedList {
         std::mem::take(&mut self.0)
     }
 
-    /// Puts `ids`, whose marks are set, in front of everybody else.
-    pub(super) fn put_first(&mut self, ids: impl IntoIterator<Item = SessionId>) {
-        self.0.splice(..0, ids);
-    }
-
     /// Gives the memory of an emptied list back, if nobody was added since.
     pub(super) fn give_back(&mut self, emptied: Vec<SessionId>) {
         if self.0.is_empty() {

@@ -37,6 +37,7 @@ mod shutdown;
 mod socket;
 mod timers;
 mod tokens;
+mod waiting_line;
 mod watchdog;
 
 use std::fmt;
