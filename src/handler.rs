@@ -298,7 +298,9 @@ impl<'a, N> Outgoing<'a, N> {
         self.reply_frame(frame);
     }
 
-    /// Sends `message` to the connection itself. If the handler is just told of it and it is long, it is not copied.
+    /// Sends `message` to the connection itself. If the handler is just told of it and it is long, it is not copied: the
+    /// connection keeps what it came in until it has taken it. There is no such thing for deliveries, because many slow
+    /// receivers would keep much more than they are owed.
     #[inline]
     pub fn send_back(&mut self, message: Message<'_>) {
         let frame = self.frames.encode_message(message, self.at_hand);
@@ -319,15 +321,6 @@ impl<'a, N> Outgoing<'a, N> {
         self.wish(What::Deliver {
             delivery: delivery.map(|()| frame),
             token,
-        });
-    }
-
-    /// Sends `message` to whom `delivery` says. If the handler is just told of it and it is long, it is not copied.
-    pub fn pass_on(&mut self, delivery: Delivery<()>, message: Message<'_>) {
-        let frame = self.frames.encode_message(message, self.at_hand);
-        self.wish(What::Deliver {
-            delivery: delivery.map(|()| frame),
-            token: None,
         });
     }
 

@@ -42,7 +42,7 @@ impl RelayPeer {
         let delivery = Delivery::to(Recipients::Group(self.group.clone()))
             .leaving_out(except)
             .on(self.terms.clone());
-        out.pass_on(delivery, message);
+        out.deliver(delivery, message.opcode(), &[message.payload()], None);
     }
 }
 
