@@ -13,9 +13,9 @@ use std::time::{Duration, Instant};
 use rustix::process::{Signal, getpid, kill_process};
 use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
 use rustyline::error::ReadlineError;
-use rustyline::{ColorMode, Config, DefaultEditor};
+use rustyline::{Config, DefaultEditor};
 
-use super::screen::{Paint, Role, Screen, one_line};
+use super::screen::{Screen, one_line};
 use crate::commands::interrupt::on_interrupt;
 
 /// Lines that are read from a pipe before somebody takes them.
@@ -106,14 +106,12 @@ impl<T: Send + 'static> Console<T> {
             // There is none the first time.
             let _ = editor.load_history(path);
         }
-        let paint = screen.paint();
         // Without a bound: the editor must be back before the next message is shown, and nobody types without end.
         let (typed, inputs) = mpsc::channel();
         reader.spawn(move || {
             let mut typist = Typist {
                 editor,
                 history,
-                paint,
                 interpreter,
             };
             loop {
@@ -157,6 +155,8 @@ impl<T: Send + 'static> Console<T> {
         let Some(terminal) = self.terminal.take() else {
             return;
         };
+        // The editor prefers keys to lines, and the end of them to everything.
+        self.screen.flush();
         terminal.take_from_editor();
         let deadline = Instant::now() + LET_GO_TIMEOUT;
         loop {
@@ -176,7 +176,6 @@ impl<T: Send + 'static> Console<T> {
 struct Typist<I> {
     editor: DefaultEditor,
     history: Option<PathBuf>,
-    paint: Paint,
     interpreter: I,
 }
 
@@ -185,8 +184,7 @@ impl<I: Interpreter> Typist<I> {
     fn next_input(&mut self) -> Input<I::Meaning> {
         loop {
             let prompt = one_line(&self.interpreter.prompt());
-            let painted = self.paint.dress(Role::Group, &prompt);
-            match self.editor.readline(&(prompt, painted)) {
+            match self.editor.readline(&prompt) {
                 Ok(line) => {
                     self.remember(&line);
                     if let Some(input) = self.interpreter.interpret(line) {
@@ -220,12 +218,7 @@ fn editor() -> io::Result<Option<(DefaultEditor, Screen)>> {
     if !io::stdin().is_terminal() || !io::stdout().is_terminal() {
         return Ok(None);
     }
-    let colours = match Paint::of_stdout() {
-        Paint::Colours => ColorMode::Enabled,
-        Paint::Plain => ColorMode::Disabled,
-    };
     let config = Config::builder()
-        .color_mode(colours)
         // A line with a blank in front stays secret.
         .history_ignore_space(true)
         .max_history_size(HISTORY_LINES_MAX)

@@ -84,8 +84,8 @@ impl HubTalk {
     ///
     /// The server ends the conversation, or the input cannot be read; or a line of a pipe did not reach somebody.
     pub(super) fn run(mut self) -> Result<(), Failure> {
-        let outcome = self.converse();
         let is_script = !self.console.screen.is_interactive();
+        let outcome = self.converse();
         self.console.end_input();
         outcome?;
         match self.failed_count {
@@ -319,7 +319,8 @@ impl HubTalk {
     }
 
     fn tell_who<'a>(&self, group: &str, names: impl Iterator<Item = &'a String>) {
-        let names: Vec<_> = names.map(|name| one_line(name)).collect();
+        let mut names: Vec<_> = names.map(|name| one_line(name)).collect();
+        names.sort_unstable();
         let place = match group {
             EVERYONE => "here".into(),
             group => format!("in {}", one_line(group)),

@@ -13,6 +13,8 @@ use crate::commands::terminal;
 
 /// Lines that wait while the editor is busy with itself, searching its history for example.
 const WAITING_LINES_MAX: usize = 1000;
+/// A line that leaves everything as it is: up, and down again.
+const NOTHING: &str = "\x1b[A\n";
 /// For the lines that still wait at the end.
 const LAST_LINES_TIMEOUT: Duration = Duration::from_secs(1);
 
@@ -28,12 +30,18 @@ pub(super) struct Screen {
 enum Surface {
     /// A thread through the editor of lines, which draws the line that is being edited again.
     Editor {
-        lines: SyncSender<String>,
-        /// Hung up when everything is written.
-        is_done: Receiver<()>,
+        lines: SyncSender<Line>,
+        /// Told of every flush, and hung up when everything is written.
+        is_flushed: Receiver<()>,
     },
     /// This one: messages to standard output, notes to standard error.
     Streams,
+}
+
+/// What the thread has to do.
+enum Line {
+    Show(String),
+    Flush,
 }
 
 /// Whether there are colours.
@@ -96,22 +104,32 @@ impl Screen {
     pub(super) fn around_editor(
         mut printer: impl ExternalPrinter + Send + 'static,
     ) -> io::Result<Self> {
-        let (lines, waiting) = mpsc::sync_channel::<String>(WAITING_LINES_MAX);
-        let (done, is_done) = mpsc::channel();
+        let (lines, waiting) = mpsc::sync_channel(WAITING_LINES_MAX);
+        let (flushed, is_flushed) = mpsc::channel();
         // A thread of its own, because the printer waits for the editor, and the server must not wait for either.
         thread::Builder::new()
             .name("screen".into())
             .spawn(move || {
-                let _done: mpsc::Sender<()> = done;
-                for line in waiting {
-                    if printer.print(line.clone()).is_err() {
+                let mut print = |line: &str| {
+                    if printer.print(line.into()).is_err() {
                         // The editor has gone.
                         let _ = io::stdout().write_all(line.as_bytes());
+                    }
+                };
+                for line in waiting {
+                    match line {
+                        Line::Show(line) => print(&line),
+                        Line::Flush => {
+                            // The printer returns when the line before is taken, so after two the last one is written.
+                            print(NOTHING);
+                            print(NOTHING);
+                            let _ = flushed.send(());
+                        }
                     }
                 }
             })?;
         Ok(Self {
-            surface: Surface::Editor { lines, is_done },
+            surface: Surface::Editor { lines, is_flushed },
             paint: Paint::of_stdout(),
         })
     }
@@ -139,7 +157,7 @@ impl Screen {
     pub(super) fn show(&self, line: &str) -> io::Result<()> {
         match &self.surface {
             Surface::Editor { lines, .. } => lines
-                .send(format!("{line}\n"))
+                .send(Line::Show(format!("{line}\n")))
                 .map_err(|_| io::ErrorKind::BrokenPipe.into()),
             Surface::Streams => {
                 let mut stdout = io::stdout().lock();
@@ -164,13 +182,22 @@ impl Screen {
         }
     }
 
+    /// Waits until everything is written, as far as the editor is able to; while there is one.
+    pub(super) fn flush(&self) {
+        if let Surface::Editor { lines, is_flushed } = &self.surface
+            && lines.try_send(Line::Flush).is_ok()
+        {
+            let _ = is_flushed.recv_timeout(LAST_LINES_TIMEOUT);
+        }
+    }
+
     /// Writes what still waits; after the editor has ended.
     pub(super) fn finish(&mut self) {
         let surface = std::mem::replace(&mut self.surface, Surface::Streams);
-        if let Surface::Editor { lines, is_done } = surface {
+        if let Surface::Editor { lines, is_flushed } = surface {
             drop(lines);
-            // Nobody sends anything; the other side hangs up in the end.
-            let _ = is_done.recv_timeout(LAST_LINES_TIMEOUT);
+            // Whatever comes of flushes, the other side hangs up in the end.
+            while is_flushed.recv_timeout(LAST_LINES_TIMEOUT).is_ok() {}
         }
     }
 }
