@@ -53,6 +53,24 @@ seed decoder/too_many_fragments       '\003\017\001\000\000\000\000\000\000\000'
 seed decoder/reserved_bit             '\001\020\301\000'
 seed decoder/reserved_opcode          '\001\021\203\000'
 
+# Mode, then for each message the length of its data and the data: the examples of RFC 7692 7.2.3, and bad ones.
+seed inflate/hello          '\002\007\000\362\110\315\311\311\007\000'
+seed inflate/takeover       '\001\007\000\362\110\315\311\311\007\000\005\000\362\000\021\000\000'
+seed inflate/no_takeover    '\000\007\000\362\110\315\311\311\007\000\005\000\362\000\021\000\000'
+seed inflate/stored         '\000\013\000\000\005\000\372\377Hello\000'
+seed inflate/last_block     '\004\010\000\363\110\315\311\311\007\000\000'
+seed inflate/two_blocks     '\044\015\000\362\110\005\000\000\000\377\377\312\311\311\007\000'
+seed inflate/empty          '\000\001\000\000\000\000'
+seed inflate/corrupt        '\000\003\000\377\377\377'
+seed inflate/nothing_said   '\000\036\000\000\000\000\377\377\000\000\000\377\377\003\000\003\000\003\000\003\000\003\000\003\000\003\000\003\000\003\000\003\000'
+
+# The value of Sec-WebSocket-Extensions.
+seed offers/usual           'permessage-deflate; client_max_window_bits'
+seed offers/all             'permessage-deflate; server_no_context_takeover; client_no_context_takeover; server_max_window_bits="10"; client_max_window_bits=9'
+seed offers/fallback        'permessage-deflate; server_max_window_bits=16, x-other; a=b, permessage-deflate;server_max_window_bits=8'
+seed offers/repeated        'permessage-deflate; client_max_window_bits; client_max_window_bits'
+seed offers/malformed       'permessage-deflate;; a="'
+
 # Kind and repetition, cut, key, length, payload.
 seed round_trip/text_and_binary  '\000\000\001\002\003\004\005Hello\006\200\005\006\007\010\003abc'
 seed round_trip/fragmented_text  '\000\177\001\002\003\004\006\303\251\342\202\254x'

@@ -269,6 +269,8 @@ pub struct Terms {
     pub policy: Policy,
     /// How a receiver is told that it has lost some; `None` if it would not understand.
     pub notice: Option<Notice>,
+    /// Whether it is never compressed: lengths of compressed messages tell something of what is in them.
+    pub is_plain: bool,
 }
 
 impl Terms {
@@ -278,6 +280,7 @@ impl Terms {
         Arc::new(Self {
             policy: self.policy,
             notice: None,
+            is_plain: self.is_plain,
         })
     }
 }

@@ -51,6 +51,7 @@ fn a_broadcast_to_a_thousand_outboxes_makes_at_most_one_allocation() {
     assert_one_allocation(|outbox, frame| outbox.push(frame, bytes_max).unwrap());
     let terms = Arc::new(Terms {
         policy: Policy::Latest,
+        is_plain: false,
         notice: None,
     });
     assert_one_allocation(|outbox, frame| {

@@ -12,7 +12,8 @@ use source::Source;
 /// Each layer and what of ours it may import; a layer stands below those that it imports.
 const LAYERS: &[(&str, &str)] = &[
     ("proto", ""),
-    ("http", ""),
+    // The opening handshake agrees on what the frames behind it may be.
+    ("http", "proto"),
     ("delivery", ""),
     ("clock", ""),
     ("tls", ""),
@@ -84,6 +85,7 @@ confine! {
     base64_is_for_accept_keys_tokens_and_binary_payloads:
         &["base64"] => &["src/http/", "src/endpoints/signed_token.rs", "src/endpoints/pubsub/payload.rs",
           "src/client/hub/wire.rs"];
+    messages_are_compressed_in_one_place: &["flate2"] => &["src/proto/deflate/"];
     signatures_are_checked_in_one_place: &["hmac", "sha2"] => &["src/endpoints/signed_token.rs"];
     encryption_is_done_in_one_place: &["rustls", "rustls_pki_types", "rustls_native_certs"] => &["src/tls/"];
     the_text_of_metrics_is_made_in_one_place:

@@ -1,4 +1,4 @@
-//! The Autobahn|Testsuite, sections 1 to 10, against `/echo` of the binary (`cargo test --release -- --ignored`).
+//! The Autobahn|Testsuite, all sections, against `/echo` of the binary (`cargo test --release -- --ignored`).
 //!
 //! The suite runs on Python and is not part of this package: a folder with `install.sh DIR`, which makes an
 //! environment for it in DIR (or leaves it as it is), and `autobahn.py`, which runs it and judges its report.
@@ -12,8 +12,12 @@ use std::{env, fs};
 
 use server_process::ServerProcess;
 
-/// Sections that are not run: those about compression, as long as the server does not offer it.
-const EXCLUDED_SECTIONS: [&str; 2] = ["12", "13"];
+/// Sections that are not run: those about compression, if it is not there.
+const EXCLUDED_SECTIONS: &[&str] = if cfg!(feature = "deflate") {
+    &[]
+} else {
+    &["12", "13"]
+};
 
 #[test]
 #[ignore = "needs the Autobahn suite: set SWITCHBOARD_AUTOBAHN to the folder of its install.sh and autobahn.py"]
@@ -36,8 +40,17 @@ fn every_case_of_the_autobahn_suite_passes() {
     );
 
     // The suite sends up to 16 MiB at once; nothing else differs from the defaults.
-    let limits = ["--max-message", "17MiB", "--max-outbox", "64MiB"];
-    let server = ServerProcess::start(&[&limits[..], &["--log-level", "off"]].concat());
+    let flags = [
+        #[cfg(feature = "deflate")]
+        "--compression",
+        "--max-message",
+        "17MiB",
+        "--max-outbox",
+        "64MiB",
+        "--log-level",
+        "off",
+    ];
+    let server = ServerProcess::start(&flags);
     let mut run = Command::new(environment.join("bin/python"));
     run.arg(suite.join("autobahn.py"))
         .arg("--venv")

@@ -302,6 +302,10 @@ fn help_lists_every_limit_with_its_unit_its_variable_and_its_default() {
         "--allow-origin <ORIGIN>",
         "--policy <PATTERN=POLICY>",
         "--no-echo",
+        #[cfg(feature = "deflate")]
+        "--compression",
+        #[cfg(feature = "deflate")]
+        "--uncompressed <PATTERN>",
     ] {
         assert!(help.contains(flag), "{flag}");
     }

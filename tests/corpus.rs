@@ -25,10 +25,16 @@ mod client;
 mod decoder;
 #[path = "../fuzz/oracles/http.rs"]
 mod http;
+#[cfg(feature = "deflate")]
+#[path = "../fuzz/oracles/inflate.rs"]
+mod inflate;
 #[path = "../fuzz/oracles/json.rs"]
 mod json;
 #[path = "../fuzz/oracles/json_envelopes.rs"]
 mod json_envelopes;
+#[cfg(feature = "deflate")]
+#[path = "../fuzz/oracles/offers.rs"]
+mod offers;
 #[path = "../fuzz/oracles/registry.rs"]
 mod registry;
 #[path = "../fuzz/oracles/round_trip.rs"]
@@ -53,6 +59,12 @@ fn the_corpus_of_http_replays() {
     replay("http", http::check);
 }
 
+#[cfg(feature = "deflate")]
+#[test]
+fn the_corpus_of_inflate_replays() {
+    replay("inflate", inflate::check);
+}
+
 #[test]
 fn the_corpus_of_json_replays() {
     replay("json", json::check);
@@ -61,6 +73,12 @@ fn the_corpus_of_json_replays() {
 #[test]
 fn the_corpus_of_json_envelopes_replays() {
     replay("json_envelopes", json_envelopes::check);
+}
+
+#[cfg(feature = "deflate")]
+#[test]
+fn the_corpus_of_offers_replays() {
+    replay("offers", offers::check);
 }
 
 #[test]

@@ -306,6 +306,7 @@ fn echo_returns_every_message_as_it_was() {
     peer.send_frame(opcode::FIN | opcode::PING, b"in between");
     let pong = Frame {
         is_final: true,
+        is_compressed: false,
         opcode: opcode::PONG,
         payload: b"in between".to_vec(),
     };

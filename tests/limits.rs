@@ -172,6 +172,11 @@ const ELSEWHERE: &[(&str, &str)] = &[
         "sc_03_drop_oldest_delivers_the_last_messages_and_tells_of_those_before",
     ),
     ("no-echo", "switches_can_be_set_in_the_environment"),
+    ("uncompressed", "ex_10_groups_that_are_excepted_go_plain"),
+    (
+        "compression",
+        "ex_01_nothing_is_agreed_on_unless_the_server_was_told_to_compress",
+    ),
     ("log-level", "lg_04_a_full_disk_below_the_log_ends_no_loop"),
     ("history", "a_ring_keeps_the_last_messages_that_fit"),
     ("history-bytes", "a_ring_keeps_the_last_messages_that_fit"),
@@ -310,7 +315,7 @@ fn lt_01_every_flag_is_probed_or_tested_elsewhere() {
         .filter_map(|(word, _)| word.strip_prefix("--"))
         .collect();
     // Those that take no value.
-    let switches = ["anonymous", "enforce-expiry", "no-echo"];
+    let switches = ["anonymous", "compression", "enforce-expiry", "no-echo"];
     flags.extend(
         switches
             .into_iter()

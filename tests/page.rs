@@ -15,11 +15,19 @@ use server_process::{ServerProcess, switchboard};
 /// The driver and what it needs.
 const SOURCES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/page");
 
+/// A browser asks for compression, and gets it.
+const FLAGS: &[&str] = &[
+    #[cfg(feature = "deflate")]
+    "--compression",
+    "--log-level",
+    "warn",
+];
+
 #[test]
 #[ignore = "needs node, npm and Chromium: apt-get install chromium; npm is run by the test in target/"]
 fn two_people_talk_on_the_page_and_survive_a_restart() {
     let folder = install_playwright();
-    let mut server = Some(ServerProcess::start(&["--log-level", "warn"]));
+    let mut server = Some(ServerProcess::start(FLAGS));
     let addr = server.as_ref().unwrap().addr();
     let mut driver = Command::new("node")
         .arg(Path::new(SOURCES).join("driver.mjs"))
@@ -49,13 +57,8 @@ fn two_people_talk_on_the_page_and_survive_a_restart() {
 /// A server where another one was, so that pages find it again.
 fn start_at(addr: SocketAddr) -> ServerProcess {
     let listen = addr.to_string();
-    ServerProcess::start_command(switchboard(&[
-        "serve",
-        "--listen",
-        &listen,
-        "--log-level",
-        "warn",
-    ]))
+    let arguments = [&["serve", "--listen", &listen], FLAGS].concat();
+    ServerProcess::start_command(switchboard(&arguments))
 }
 
 /// The folder with the pinned playwright-core: below target, so that it is fetched once and goes with what cargo builds.

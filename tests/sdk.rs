@@ -1,4 +1,5 @@
-//! The official client and service SDKs, unmodified, against the server: what `tests/sdk/` drives must work.
+//! The official client and service SDKs, unmodified, against the server: what `tests/sdk/` drives must
+//! work, compressed for those that ask for it.
 //!
 //! The SDKs are installed below `target/sdk-test/` when they are missing there, in the versions that
 //! `tests/sdk/package.json` and `tests/sdk/requirements.txt` name.
@@ -38,6 +39,8 @@ fn the_python_sdks_drive_the_server() {
 /// Runs a script against a server of its own: the address and the access key are its last arguments.
 fn drive(mut script: Command) {
     let server = ServerProcess::start(&[
+        #[cfg(feature = "deflate")]
+        "--compression",
         "--access-key",
         KEY,
         "--threads",

@@ -65,6 +65,7 @@ fn judge(bytes: &[u8], step: usize) -> Option<usize> {
         Ok(OpeningAnswer::Open {
             head_len,
             subprotocol,
+            ..
         }) => {
             check_open(&bytes[..head_len], subprotocol.as_deref());
             Some(head_len)

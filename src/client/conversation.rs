@@ -15,8 +15,8 @@ use std::fmt;
 
 use super::frame_queue::FrameQueue;
 use crate::proto::{
-    CloseCode, CloseFrame, Incoming, Message, MessageLimits, MessageReader, OpCode, ProtocolError,
-    Role,
+    CloseCode, CloseFrame, Deflate, Deflater, Incoming, Inflater, Message, MessageLimits,
+    MessageReader, OpCode, ProtocolError, Role,
 };
 
 /// What comes from a server.
@@ -69,6 +69,16 @@ pub struct Conversation {
     limits: MessageLimits,
     stage: Stage,
     outgoing: FrameQueue,
+    /// What compressed messages take, if they were agreed on.
+    compression: Option<Box<Compression>>,
+}
+
+/// What compresses our messages, and makes sense of compressed ones of the server.
+#[derive(Debug)]
+struct Compression {
+    deflate: Deflate,
+    deflater: Deflater,
+    inflater: Inflater,
 }
 
 /// Where the conversation is; see the table of the module.
@@ -88,6 +98,23 @@ impl Conversation {
             limits,
             stage: Stage::Open,
             outgoing: FrameQueue::new(),
+            compression: None,
+        }
+    }
+
+    /// The same, where messages may be compressed as was agreed on, if it was.
+    #[must_use]
+    pub fn with_deflate(self, deflate: Option<Deflate>) -> Self {
+        let compression = deflate.map(|deflate| {
+            Box::new(Compression {
+                deflate,
+                deflater: Deflater::default(),
+                inflater: deflate.inflater(),
+            })
+        });
+        Self {
+            compression,
+            ..self
         }
     }
 
@@ -98,7 +125,8 @@ impl Conversation {
     /// The server broke the protocol. The Close frame that says so is queued, and nothing that comes later counts.
     pub fn next_event(&mut self, input: &mut &mut [u8]) -> Result<Option<Event>, ProtocolError> {
         while self.stage != Stage::Over {
-            let incoming = match self.reader.next(input, &self.limits) {
+            let inflater = self.compression.as_mut().map(|it| &mut it.inflater);
+            let incoming = match self.reader.next_inflating(input, &self.limits, inflater) {
                 Ok(None) => return Ok(None),
                 Ok(Some(incoming)) => incoming,
                 Err(error) => {
@@ -135,8 +163,16 @@ impl Conversation {
 
     /// Queues a frame; discards it if the WebSocket is being closed. Payloads of control frames have at most 125 bytes.
     pub fn send(&mut self, opcode: OpCode, payload: &[u8]) {
-        if self.stage == Stage::Open {
-            self.outgoing.push(opcode, &[payload]);
+        if self.stage != Stage::Open {
+            return;
+        }
+        let queue = &mut self.outgoing;
+        let is_compressed = !opcode.is_control()
+            && self.compression.as_deref_mut().is_some_and(|it| {
+                queue.push_compressed(&mut it.deflater, it.deflate, opcode, payload)
+            });
+        if !is_compressed {
+            queue.push(opcode, &[payload]);
         }
     }
 

@@ -1,7 +1,7 @@
 //! Masked frames that wait to be written.
 
 use super::mask_keys::MaskKeys;
-use crate::proto::{OpCode, encode_masked_frame};
+use crate::proto::{Deflate, Deflater, OpCode, encode_masked_frame};
 
 /// Most bytes of memory that stay for the next frames when everything is written, and of such as are written.
 const KEPT_BYTES_MAX: usize = 64 << 10;
@@ -34,6 +34,22 @@ impl FrameQueue {
     pub(super) fn push(&mut self, opcode: OpCode, parts: &[&[u8]]) {
         encode_masked_frame(&mut self.bytes, opcode, parts, self.keys.next_key());
         self.last_pong = None;
+    }
+
+    /// Queues a message in its compressed form, if that is worth while; whether it is.
+    pub(super) fn push_compressed(
+        &mut self,
+        deflater: &mut Deflater,
+        deflate: Deflate,
+        opcode: OpCode,
+        payload: &[u8],
+    ) -> bool {
+        let key = Some(self.keys.next_key());
+        let is_pushed = deflater.deflate(deflate, opcode, payload, key, &mut self.bytes);
+        if is_pushed {
+            self.last_pong = None;
+        }
+        is_pushed
     }
 
     /// Queues the answer to a ping, perhaps instead of the answer to the one before.

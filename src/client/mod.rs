@@ -109,6 +109,9 @@ pub struct ClientConfig {
     pub close_timeout: Duration,
     /// What the server may send. Default: messages of up to 16 MiB in up to 131,072 frames.
     pub message: MessageLimits,
+    /// Whether to offer that messages may be compressed. Default: false.
+    #[cfg(feature = "deflate")]
+    pub offers_compression: bool,
     /// Subprotocols to offer, the preferred one first. Default: none.
     pub subprotocols: Vec<String>,
     /// Header fields of the request besides those of the handshake, such as Origin. Default: none.
@@ -130,6 +133,8 @@ impl Default for ClientConfig {
                 message_bytes_max: 16 << 20,
                 fragments_max: 131_072,
             },
+            #[cfg(feature = "deflate")]
+            offers_compression: false,
             subprotocols: Vec::new(),
             fields: Vec::new(),
             #[cfg(feature = "tls")]

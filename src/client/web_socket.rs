@@ -86,6 +86,7 @@ impl WebSocket {
         let Dialed {
             stream,
             subprotocol,
+            deflate,
             input,
         } = dialed;
         let mut stream = stream.into_nonblocking()?;
@@ -100,7 +101,7 @@ impl WebSocket {
             is_writable: true,
             is_rung: false,
             buffer: vec![0; READ_BUFFER_BYTES].into_boxed_slice(),
-            conversation: Conversation::new(config.message),
+            conversation: Conversation::new(config.message).with_deflate(deflate),
             subprotocol,
             queue: VecDeque::new(),
             queued_len: 0,

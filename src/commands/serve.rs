@@ -8,7 +8,9 @@ use clap::Args;
 use clap::builder::{BoolishValueParser, PossibleValuesParser, TypedValueParser};
 use log::LevelFilter;
 use switchboard::config::Config;
-use switchboard::endpoints::{EndpointSettings, Endpoints, PolicyRule, PublicUrl};
+#[cfg(feature = "deflate")]
+use switchboard::endpoints::GroupPattern;
+use switchboard::endpoints::{EndpointSettings, Endpoints, GroupPolicies, PolicyRule, PublicUrl};
 use switchboard::http::{HostPolicy, Network, OriginPolicy};
 #[cfg(feature = "tls")]
 use switchboard::server::ServerError;
@@ -78,6 +80,16 @@ pub(super) struct Serve {
     /// drop-oldest or latest; the first pattern that matches counts: ticker.**=latest
     #[arg(long, value_name = "PATTERN=POLICY", value_delimiter = ',')]
     policy: Vec<PolicyRule>,
+
+    /// Compress messages for clients that ask for it (permessage-deflate)
+    #[cfg(feature = "deflate")]
+    #[arg(long, value_parser = BoolishValueParser::new())]
+    compression: bool,
+
+    /// Groups whose messages are never compressed, repeatable: those that mix secrets with what others may write
+    #[cfg(feature = "deflate")]
+    #[arg(long, value_name = "PATTERN", value_delimiter = ',')]
+    uncompressed: Vec<GroupPattern>,
 
     /// Switch the /echo endpoint off
     #[arg(long, value_parser = BoolishValueParser::new())]
@@ -192,6 +204,13 @@ impl Serve {
         config
     }
 
+    fn policies(&self) -> GroupPolicies {
+        let policies = GroupPolicies::from(self.policy.clone());
+        #[cfg(feature = "deflate")]
+        let policies = policies.with_uncompressed(self.uncompressed.clone());
+        policies
+    }
+
     fn endpoint_settings(&self, config: &Config) -> Result<EndpointSettings, Failure> {
         let mut origins = OriginPolicy::default();
         for entry in &self.allow_origin {
@@ -210,9 +229,11 @@ impl Serve {
             hosts,
             failed_log_ins_per_minute_max: self.credentials.max_failed_log_ins.count(),
             rest_requests_per_second_max: self.rest_rate.count(),
+            #[cfg(feature = "deflate")]
+            compresses: self.compression,
             offers_echo: !self.no_echo,
             origins,
-            policies: self.policy.clone().into(),
+            policies: self.policies(),
             access_keys: self.credentials.keys.all()?,
             public_urls: self.credentials.public_url.clone(),
             enforces_expiry: self.credentials.enforce_expiry,

@@ -5,49 +5,102 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use super::pubsub::Pattern;
-use crate::delivery::Policy;
+use crate::delivery::{Notice, Policy, Terms};
 
 /// Rules that say by the name of a group what becomes of messages that do not fit; without any, receivers are closed.
 ///
 /// The first rule whose pattern matches decides, in every hub and for relayed groups alike.
 #[derive(Clone, Debug, Default)]
-pub struct GroupPolicies(Arc<[PolicyRule]>);
+pub struct GroupPolicies {
+    rules: Arc<[PolicyRule]>,
+    /// Which groups' messages are never compressed.
+    uncompressed: Arc<[GroupPattern]>,
+}
 
 impl GroupPolicies {
     /// What becomes of messages to `name`.
     #[must_use]
     pub fn of(&self, name: &str) -> Policy {
-        let rule = self.0.iter().find(|rule| rule.matches(name));
+        let rule = self.rules.iter().find(|rule| rule.groups.matches(name));
         rule.map_or(Policy::Close, |rule| rule.policy)
+    }
+
+    /// The same policies, where messages to groups of these patterns are never compressed.
+    #[must_use]
+    pub fn with_uncompressed(self, patterns: Vec<GroupPattern>) -> Self {
+        let uncompressed = patterns.into();
+        Self {
+            uncompressed,
+            ..self
+        }
+    }
+
+    /// On what terms messages to `name` are delivered, if there is anything to say; `notice` tells receivers what they have
+    /// lost.
+    pub(super) fn terms(
+        &self,
+        name: &str,
+        notice: impl FnOnce() -> Option<Notice>,
+    ) -> Option<Arc<Terms>> {
+        let policy = self.of(name);
+        let is_plain = self.uncompressed.iter().any(|it| it.matches(name));
+        (is_plain || policy != Policy::Close).then(|| {
+            let notice = notice();
+            Arc::new(Terms {
+                policy,
+                notice,
+                is_plain,
+            })
+        })
     }
 }
 
 impl From<Vec<PolicyRule>> for GroupPolicies {
     fn from(rules: Vec<PolicyRule>) -> Self {
-        Self(rules.into())
+        Self {
+            rules: rules.into(),
+            uncompressed: Arc::default(),
+        }
     }
 }
 
 /// What becomes of messages to the groups of a pattern; written `PATTERN=POLICY`, where the policy is `close`,
 /// `drop-newest`, `drop-oldest` or `latest`.
-///
-/// In a pattern, `?` is one character, `*` any number of characters but dots, `**` any number of characters; a backslash
-/// takes their meaning from them. Names that begin with `@` are addresses, which only patterns that begin with `@` match:
-/// whoever lets all groups drop messages does not mean those to one person.
 #[derive(Clone, Debug)]
 pub struct PolicyRule {
     /// Which groups.
-    pattern: Pattern,
-    /// Whether the pattern begins with `@`.
-    is_for_addresses: bool,
+    groups: GroupPattern,
     /// What becomes of their messages.
     policy: Policy,
 }
 
-impl PolicyRule {
-    /// Whether it is about `name`.
+/// A pattern of names of groups.
+///
+/// `?` is one character, `*` any number of characters but dots, `**` any number of characters; a backslash takes their
+/// meaning from them. Names that begin with `@` are addresses, which only patterns that begin with `@` match: whoever means
+/// all groups does not mean messages to one person.
+#[derive(Clone, Debug)]
+pub struct GroupPattern {
+    pattern: Pattern,
+    /// Whether the pattern begins with `@`.
+    is_for_addresses: bool,
+}
+
+impl GroupPattern {
+    /// Whether it means `name`.
     fn matches(&self, name: &str) -> bool {
         (self.is_for_addresses || !name.starts_with('@')) && self.pattern.matches(name)
+    }
+}
+
+impl FromStr for GroupPattern {
+    type Err = PolicyRuleError;
+
+    fn from_str(text: &str) -> Result<Self, PolicyRuleError> {
+        Ok(Self {
+            is_for_addresses: text.starts_with('@'),
+            pattern: Pattern::parse(text).ok_or(PolicyRuleError::BadPattern)?,
+        })
     }
 }
 
@@ -65,8 +118,7 @@ impl FromStr for PolicyRule {
             _ => return Err(PolicyRuleError::UnknownPolicy),
         };
         Ok(Self {
-            is_for_addresses: pattern.starts_with('@'),
-            pattern: Pattern::parse(pattern).ok_or(PolicyRuleError::BadPattern)?,
+            groups: pattern.parse()?,
             policy,
         })
     }
@@ -98,7 +150,7 @@ impl std::error::Error for PolicyRuleError {}
 
 #[cfg(test)]
 mod tests {
-    use super::{GroupPolicies, PolicyRule, PolicyRuleError};
+    use super::{GroupPattern, GroupPolicies, PolicyRule, PolicyRuleError};
     use crate::delivery::Policy;
 
     fn policies(rules: &[&str]) -> GroupPolicies {
@@ -136,6 +188,24 @@ mod tests {
         assert_eq!(policies.of("@user/ann"), Policy::DropOldest);
         assert_eq!(policies.of("@all"), Policy::DropNewest);
         assert_eq!(policies.of("@conn/1"), Policy::Close);
+    }
+
+    #[test]
+    fn ex_10_groups_can_be_excepted_from_compression_whatever_their_policy() {
+        let patterns: Vec<GroupPattern> = vec!["secret.*".parse().unwrap()];
+        let policies = policies(&["secret.b=latest", "c=latest"]).with_uncompressed(patterns);
+        let terms = |name| {
+            let terms = policies.terms(name, || None)?;
+            Some((terms.policy, terms.is_plain))
+        };
+        assert_eq!(terms("secret.a"), Some((Policy::Close, true)));
+        assert_eq!(terms("secret.b"), Some((Policy::Latest, true)));
+        assert_eq!(terms("c"), Some((Policy::Latest, false)));
+        assert_eq!(terms("d"), None);
+        assert_eq!(
+            "".parse::<GroupPattern>().err(),
+            Some(PolicyRuleError::BadPattern)
+        );
     }
 
     #[test]

@@ -137,7 +137,7 @@ fn except_text(except: &Except) -> String {
 }
 
 fn terms_text(terms: Option<&Terms>) -> String {
-    let Some(Terms { policy, notice }) = terms else {
+    let Some(Terms { policy, notice, .. }) = terms else {
         return String::new();
     };
     let notice = notice

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::delivery::{Delivery, GroupName, Policy, Recipients, Terms};
+use crate::delivery::{Delivery, GroupName, Recipients, Terms};
 use crate::endpoints::Outgoing;
 use crate::proto::Message;
 
@@ -18,12 +18,8 @@ pub(super) struct RelayPeer {
 }
 
 impl RelayPeer {
-    /// A member of the group `name`.
-    pub(super) fn new(name: &str, has_echo: bool, policy: Policy) -> Self {
-        let terms = (policy != Policy::Close).then(|| {
-            let notice = None;
-            Arc::new(Terms { policy, notice })
-        });
+    /// A member of the group `name`, whose messages are delivered on these terms.
+    pub(super) fn new(name: &str, has_echo: bool, terms: Option<Arc<Terms>>) -> Self {
         Self {
             group: GroupName::new(HUB, name),
             has_echo,
@@ -59,14 +55,14 @@ mod tests {
     #[test]
     fn a_peer_joins_its_group_when_it_opens() {
         let mut recorder = Recorder::new(1);
-        RelayPeer::new("a/b", false, Policy::Close).on_open(&mut recorder.out());
+        RelayPeer::new("a/b", false, None).on_open(&mut recorder.out());
         assert_eq!(recorder.take(), [r#"join "@relay/a/b""#]);
     }
 
     #[test]
     fn ms_06_messages_go_to_the_others_as_they_are() {
         let mut recorder = Recorder::new(1);
-        let peer = RelayPeer::new("room", false, Policy::Close);
+        let peer = RelayPeer::new("room", false, None);
         peer.on_message(Message::Text("{"), &mut recorder.out());
         peer.on_message(Message::Binary(b"\0"), &mut recorder.out());
         assert_eq!(
@@ -81,15 +77,19 @@ mod tests {
     #[test]
     fn ms_06_with_echo_messages_go_to_the_sender_too() {
         let mut recorder = Recorder::new(1);
-        RelayPeer::new("room", true, Policy::Close)
-            .on_message(Message::Text("x"), &mut recorder.out());
+        RelayPeer::new("room", true, None).on_message(Message::Text("x"), &mut recorder.out());
         assert_eq!(recorder.take(), [r#"Text to "@relay/room": x"#]);
     }
 
     #[test]
     fn sc_03_messages_are_dropped_as_the_policy_says_without_a_notice() {
         let mut recorder = Recorder::new(1);
-        let peer = RelayPeer::new("room", true, Policy::DropOldest);
+        let terms = Terms {
+            policy: Policy::DropOldest,
+            notice: None,
+            is_plain: false,
+        };
+        let peer = RelayPeer::new("room", true, Some(terms.into()));
         peer.on_message(Message::Text("x"), &mut recorder.out());
         assert_eq!(
             recorder.take(),

@@ -38,6 +38,8 @@
 
 mod answer_body;
 mod authority;
+#[cfg(feature = "deflate")]
+mod compression;
 mod error;
 mod extension;
 mod field;

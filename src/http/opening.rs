@@ -5,9 +5,14 @@ use std::fmt;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
+#[cfg(feature = "deflate")]
+use super::compression::{OFFER, read_answer};
+#[cfg(feature = "deflate")]
+use super::extension::offers;
 use super::field::{is_token, list_elements, list_has};
 use super::upgrade::accept_key;
 use super::{AnswerBody, SocketUrl};
+use crate::proto::Deflate;
 
 /// Longest head of an answer with all that are before it, in bytes; real ones have a few hundred.
 const HEAD_BYTES_MAX: usize = 16 << 10;
@@ -20,6 +25,8 @@ pub struct Opening {
     /// Sixteen bytes in base64.
     key: String,
     subprotocols: Vec<String>,
+    #[cfg(feature = "deflate")]
+    offers_compression: bool,
 }
 
 /// What came of a request to open a WebSocket.
@@ -33,6 +40,8 @@ pub enum OpeningAnswer {
         head_len: usize,
         /// The subprotocol that the server chose, if any.
         subprotocol: Option<String>,
+        /// How messages may be compressed, if that was offered and agreed on.
+        deflate: Option<Deflate>,
     },
     /// The server answers with something else; what follows the first `head_len` bytes is its reason.
     Refused {
@@ -63,6 +72,8 @@ pub enum OpeningError {
     UnofferedSubprotocol,
     /// The server wants an extension that was not offered.
     UnofferedExtension,
+    /// What the server says about compression is no answer to what was offered (RFC 7692 5).
+    BadCompression,
 }
 
 impl Opening {
@@ -72,6 +83,18 @@ impl Opening {
         Self {
             key: STANDARD.encode(nonce),
             subprotocols: subprotocols.iter().map(|&name| name.into()).collect(),
+            #[cfg(feature = "deflate")]
+            offers_compression: false,
+        }
+    }
+
+    /// The same, offering that messages may be compressed.
+    #[cfg(feature = "deflate")]
+    #[must_use]
+    pub fn offering_compression(self) -> Self {
+        Self {
+            offers_compression: true,
+            ..self
         }
     }
 
@@ -97,6 +120,10 @@ impl Opening {
                 return Err(NAME.into());
             }
             request += &format!("{NAME}: {}\r\n", self.subprotocols.join(", "));
+        }
+        #[cfg(feature = "deflate")]
+        if self.offers_compression {
+            request += &format!("Sec-WebSocket-Extensions: {OFFER}\r\n");
         }
         for (name, value) in fields {
             if !is_token(name.as_bytes())
@@ -143,11 +170,33 @@ impl Opening {
         if response.version != Some(1) {
             return Err(OpeningError::NotHttp);
         }
-        let subprotocol = self.judge_upgrade(&AnswerHead(response.headers))?;
+        let head = AnswerHead(response.headers);
+        let subprotocol = self.judge_upgrade(&head)?;
+        let deflate = self.judge_extensions(&head)?;
         Ok(OpeningAnswer::Open {
             head_len,
             subprotocol,
+            deflate,
         })
+    }
+
+    /// How messages may be compressed: the only extension that can have been offered.
+    fn judge_extensions(&self, head: &AnswerHead<'_, '_>) -> Result<Option<Deflate>, OpeningError> {
+        let values = || head.values("sec-websocket-extensions");
+        if list_elements(values()).next().is_none() {
+            return Ok(None);
+        }
+        #[cfg(feature = "deflate")]
+        if self.offers_compression {
+            let mut answers = offers(values());
+            return match (answers.next(), answers.next()) {
+                (Some(Ok(answer)), None) => read_answer(&answer)
+                    .map(Some)
+                    .ok_or(OpeningError::BadCompression),
+                _ => Err(OpeningError::BadCompression),
+            };
+        }
+        Err(OpeningError::UnofferedExtension)
     }
 
     /// Checks everything that status 101 has to come with; returns the subprotocol.
@@ -162,12 +211,6 @@ impl Opening {
         let expected = accept_key(self.key.as_bytes());
         if head.only("sec-websocket-accept") != Some(&expected) {
             return Err(OpeningError::WrongAcceptKey);
-        }
-        if list_elements(head.values("sec-websocket-extensions"))
-            .next()
-            .is_some()
-        {
-            return Err(OpeningError::UnofferedExtension);
         }
         if head.values("sec-websocket-protocol").next().is_none() {
             return Ok(None);
@@ -260,6 +303,7 @@ impl fmt::Display for OpeningError {
             Self::NotAnUpgrade => "the server's answer is not about a WebSocket",
             Self::WrongAcceptKey => "the server's answer does not belong to our request",
             Self::UnofferedSubprotocol => "the server chose a subprotocol that was not offered",
+            Self::BadCompression => "the server's answer about compression fits no offer",
             Self::UnofferedExtension => "the server wants an extension that was not offered",
         })
     }
@@ -299,6 +343,52 @@ mod tests {
         );
     }
 
+    #[cfg(feature = "deflate")]
+    #[test]
+    fn ex_01_an_extension_is_agreed_on_only_if_it_was_offered() {
+        let offering = || opening().offering_compression();
+        let url = SocketUrl::parse("ws://a").unwrap();
+        let request = String::from_utf8(offering().encode(&url, &[]).unwrap()).unwrap();
+        assert!(
+            request.contains(
+                "Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits\r\n"
+            )
+        );
+        let judge = |opening: Opening, extension: &str| {
+            let extension = format!("Sec-WebSocket-Extensions: {extension}\r\n");
+            opening
+                .judge([UPGRADE, ACCEPT, &extension, "\r\n"].concat().as_bytes())
+                .map(|answer| {
+                    matches!(
+                        answer,
+                        OpeningAnswer::Open {
+                            deflate: Some(_),
+                            ..
+                        }
+                    )
+                })
+        };
+        let agreed = "permessage-deflate; server_no_context_takeover";
+        assert_eq!(judge(offering(), agreed), Ok(true));
+        assert_eq!(judge(offering(), ""), Ok(false));
+        assert_eq!(
+            judge(opening(), agreed),
+            Err(OpeningError::UnofferedExtension)
+        );
+        for bad in [
+            "x-other",
+            "permessage-deflate; a",
+            "permessage-deflate, permessage-deflate",
+            "a;",
+        ] {
+            assert_eq!(
+                judge(offering(), bad),
+                Err(OpeningError::BadCompression),
+                "{bad}"
+            );
+        }
+    }
+
     #[test]
     fn a_field_cannot_smuggle_another_one_in() {
         let url = SocketUrl::parse("ws://a").unwrap();
@@ -327,6 +417,7 @@ mod tests {
         let open = OpeningAnswer::Open {
             head_len,
             subprotocol: Some("b".into()),
+            deflate: None,
         };
         for cut in 0..head_len {
             assert_eq!(
@@ -472,6 +563,7 @@ mod tests {
         let open = OpeningAnswer::Open {
             head_len: answer.len(),
             subprotocol: None,
+            deflate: None,
         };
         assert_eq!(opening().judge(answer.as_bytes()), Ok(open));
         assert_eq!(

@@ -4,8 +4,11 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use sha1::{Digest as _, Sha1};
 
+#[cfg(feature = "deflate")]
+use super::compression::Agreement;
 use super::field::{is_token, list_elements, list_has};
 use super::{HttpError, Request};
+use crate::proto::Deflate;
 
 /// An opening handshake that the server accepts: what its answer, status 101, has to say.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,6 +18,9 @@ pub struct Handshake {
     accept_key: [u8; ACCEPT_KEY_LEN],
     /// The subprotocol, if one was agreed on.
     subprotocol: Option<Subprotocol>,
+    /// How messages may be compressed, if that was agreed on.
+    #[cfg(feature = "deflate")]
+    compression: Option<Agreement>,
 }
 
 /// A subprotocol that client and server agree on, though perhaps not on its capitals.
@@ -47,14 +53,34 @@ impl Handshake {
             .header("sec-websocket-key")?
             .filter(|key| is_key(key))
             .ok_or(HttpError::MalformedKey)?;
-        // No extension is known, so all offers are declined, which needs no answer (RFC 6455 9.1).
+        // What is not taken by `compress` is declined, which needs no answer (RFC 6455 9.1).
         for offer in request.extensions() {
             offer?;
         }
         Ok(Self {
             accept_key: accept_key(key),
             subprotocol: None,
+            #[cfg(feature = "deflate")]
+            compression: None,
         })
+    }
+
+    /// Agrees to compress messages, as the first offer of permessage-deflate says that can be taken; if there is none, to
+    /// send and get them as they are.
+    #[cfg(feature = "deflate")]
+    pub fn compress(mut self, request: &Request<'_>) -> Self {
+        let offers = request.extensions().flatten();
+        self.compression = { offers }.find_map(|offer| Agreement::take(&offer));
+        self
+    }
+
+    /// How messages may be compressed, if that was agreed on.
+    #[must_use]
+    pub fn deflate(&self) -> Option<Deflate> {
+        #[cfg(feature = "deflate")]
+        return self.compression.as_ref().map(|agreement| agreement.deflate);
+        #[cfg(not(feature = "deflate"))]
+        None
     }
 
     /// Agrees on the first subprotocol in the client's list that is among `supported`; on none if there is no such.
@@ -111,6 +137,10 @@ impl Handshake {
             Some(subprotocol) => ["Sec-WebSocket-Protocol: ", &subprotocol.spelling, "\r\n"],
             None => [""; 3],
         };
+        let [extension_name, extension, extension_end] = match self.agreed_extension() {
+            Some(extension) => ["Sec-WebSocket-Extensions: ", extension, "\r\n"],
+            None => [""; 3],
+        };
         [
             SWITCHING_PROTOCOLS,
             &self.accept_key,
@@ -118,9 +148,23 @@ impl Handshake {
             protocol_name.as_bytes(),
             spelling.as_bytes(),
             protocol_end.as_bytes(),
+            extension_name.as_bytes(),
+            extension.as_bytes(),
+            extension_end.as_bytes(),
             b"\r\n",
         ]
         .concat()
+    }
+
+    /// The extension that was agreed on, with its parameters.
+    fn agreed_extension(&self) -> Option<&str> {
+        #[cfg(feature = "deflate")]
+        return self
+            .compression
+            .as_ref()
+            .map(|agreement| &*agreement.answer);
+        #[cfg(not(feature = "deflate"))]
+        None
     }
 }
 

@@ -56,6 +56,15 @@ pub struct Counters {
     pub messages_in: Count,
     /// Messages that were to be sent, once for each receiver.
     pub fan_out: Count,
+    /// Messages that were compressed, once for all receivers that get the same.
+    #[cfg(feature = "deflate")]
+    pub compressions: Count,
+    /// Bytes of those messages.
+    #[cfg(feature = "deflate")]
+    pub compressed_bytes_before: Count,
+    /// What was sent in their place, counted once.
+    #[cfg(feature = "deflate")]
+    pub compressed_bytes_after: Count,
     /// Those of [`Counters::fan_out`] that were written to the socket.
     pub delivered: Count,
     /// Those of [`Counters::fan_out`] that will never be.

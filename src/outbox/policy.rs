@@ -226,12 +226,20 @@ mod tests {
     fn terms(policy: Policy, name: &str) -> Arc<Terms> {
         let before = format!("{name} lost ").into();
         let notice = Some(Notice { before, after: "" });
-        Arc::new(Terms { policy, notice })
+        Arc::new(Terms {
+            policy,
+            notice,
+            is_plain: false,
+        })
     }
 
     fn silent(policy: Policy) -> Arc<Terms> {
         let notice = None;
-        Arc::new(Terms { policy, notice })
+        Arc::new(Terms {
+            policy,
+            notice,
+            is_plain: false,
+        })
     }
 
     fn frame(text: &str) -> EncodedFrame {

@@ -14,6 +14,8 @@ pub(super) struct Assembly {
     announced_len: u64,
     /// Frames so far, empty ones and the one under way included.
     frame_count: u32,
+    /// The kind of message whose compressed form this is; `None` if it is not compressed.
+    compressed: Option<OpCode>,
 }
 
 /// What arrived so far.
@@ -34,9 +36,10 @@ impl Assembly {
     pub(super) fn begin(
         header: &FrameHeader,
         limits: &MessageLimits,
+        is_compressed: bool,
     ) -> Result<Self, ProtocolError> {
-        judge_first(header, limits)?;
-        let payload = if header.opcode == OpCode::Text {
+        judge_first(header, limits.wire_bytes_max(is_compressed))?;
+        let payload = if header.opcode == OpCode::Text && !is_compressed {
             Payload::Text {
                 text: String::new(),
                 utf8: Utf8Validator::default(),
@@ -48,6 +51,7 @@ impl Assembly {
             payload,
             announced_len: header.payload_len,
             frame_count: 1,
+            compressed: is_compressed.then_some(header.opcode),
         })
     }
 
@@ -77,7 +81,7 @@ impl Assembly {
         self.announced_len = self
             .announced_len
             .checked_add(header.payload_len)
-            .filter(|len| *len <= limits.message_bytes_max)
+            .filter(|len| *len <= limits.wire_bytes_max(self.compressed.is_some()))
             .ok_or(ProtocolError::MessageTooBig)?;
         Ok(())
     }
@@ -102,7 +106,7 @@ impl Assembly {
         let bound = if header.is_final {
             self.announced_len
         } else {
-            limits.message_bytes_max
+            limits.wire_bytes_max(self.compressed.is_some())
         };
         match &mut self.payload {
             Payload::Text { text, utf8 } => {
@@ -137,7 +141,12 @@ impl Assembly {
         }
     }
 
-    /// The message, once it is finished.
+    /// The kind of message whose compressed form this is; `None` if it is not compressed.
+    pub(super) fn compressed(&self) -> Option<OpCode> {
+        self.compressed
+    }
+
+    /// The message, once it is finished; of a compressed one the compressed form.
     pub(super) fn message(&self) -> Message<'_> {
         match &self.payload {
             Payload::Text { text, .. } => Message::Text(text),
@@ -172,14 +181,11 @@ impl fmt::Debug for Assembly {
 /// [`UnexpectedContinuation`](ProtocolError::UnexpectedContinuation) and
 /// [`MessageTooBig`](ProtocolError::MessageTooBig).
 #[inline]
-pub(super) fn judge_first(
-    header: &FrameHeader,
-    limits: &MessageLimits,
-) -> Result<(), ProtocolError> {
+pub(super) fn judge_first(header: &FrameHeader, bytes_max: u64) -> Result<(), ProtocolError> {
     if header.opcode == OpCode::Continuation {
         return Err(ProtocolError::UnexpectedContinuation);
     }
-    if header.payload_len > limits.message_bytes_max {
+    if header.payload_len > bytes_max {
         return Err(ProtocolError::MessageTooBig);
     }
     Ok(())
@@ -226,7 +232,7 @@ mod tests {
             mask: None,
             payload_len: (1 << 63) - 1,
         };
-        let mut assembly = Assembly::begin(&header, &limits).unwrap();
+        let mut assembly = Assembly::begin(&header, &limits, false).unwrap();
         header.opcode = OpCode::Continuation;
         assert_eq!(assembly.continue_with(&header, &limits), Ok(()));
         assert_eq!(assembly.announced_len, u64::MAX - 1);

@@ -24,6 +24,24 @@ pub fn encode_masked_frame(out: &mut Vec<u8>, opcode: OpCode, parts: &[&[u8]], k
     apply_mask(&mut out[payload_start..], key, 0);
 }
 
+/// Appends one final frame whose payload is compressed, masked if there is a key.
+#[cfg(feature = "deflate")]
+pub(super) fn encode_compressed_frame(
+    out: &mut Vec<u8>,
+    opcode: OpCode,
+    payload: &[u8],
+    key: Option<[u8; 4]>,
+) {
+    let start = out.len();
+    match key {
+        None => encode_frame(out, opcode, &[payload]),
+        Some(key) => encode_masked_frame(out, opcode, &[payload], key),
+    }
+    if let Some(first) = out.get_mut(start) {
+        *first |= COMPRESSED;
+    }
+}
+
 /// Appends a Close frame as a server sends it; `None` is an empty one.
 ///
 /// A reason of more than 123 bytes is cut at the border of a character.
@@ -50,16 +68,29 @@ pub fn encode_close(out: &mut Vec<u8>, close: Option<CloseFrame<'_>>) {
 /// If `bytes` does not start with the whole header of an unmasked frame.
 #[expect(
     clippy::arithmetic_side_effects,
-    reason = "lengths of things in memory"
+    clippy::indexing_slicing,
+    reason = "lengths of things in memory; no more is copied than there is and fits"
 )]
 pub fn frame_len_at(bytes: &[u8]) -> usize {
-    let (header, header_len) = FrameHeader::parse(bytes, Role::Client)
+    // Compressed ones are ours, too, although nobody has to know of that bit who knows headers.
+    let mut own = [0; FrameHeader::LEN_MAX];
+    let mut header = bytes;
+    if let Some(first) = bytes.first().filter(|first| *first & COMPRESSED != 0) {
+        let len = bytes.len().min(own.len());
+        own[..len].copy_from_slice(&bytes[..len]);
+        own[0] = first & !COMPRESSED;
+        header = &own[..len];
+    }
+    let (header, header_len) = FrameHeader::parse(header, Role::Client)
         .ok()
         .flatten()
         .expect("our own frames have valid headers");
     let payload_len = usize::try_from(header.payload_len).expect("our own frames are in memory");
     header_len + payload_len
 }
+
+/// RSV1: the bit of the first byte that says that the message is compressed (RFC 7692 6).
+pub(super) const COMPRESSED: u8 = 0x40;
 
 /// Appends the header and the payload, which is not masked yet; where the payload starts.
 #[inline]

@@ -9,7 +9,7 @@ use super::CloseCode;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ProtocolError {
-    /// RSV1, RSV2 or RSV3 is set although no extension gave it a meaning (RFC 6455 5.2).
+    /// RSV1, RSV2 or RSV3 is set although no extension gave it a meaning there (RFC 6455 5.2).
     ReservedBitSet,
     /// The opcode is one of 3 to 7 or 11 to 15 (RFC 6455 5.2).
     ReservedOpCode,
@@ -33,6 +33,10 @@ pub enum ProtocolError {
     MessageTooBig,
     /// The message has more frames than our limit (RFC 6455 10.4).
     TooManyFragments,
+    /// The data of a compressed message is not what a compressor makes (RFC 7692 7.2.2).
+    CorruptCompression,
+    /// A compressed message has far more data than it takes to say so little, as if to keep us busy (RFC 6455 10.4).
+    WastefulCompression,
     /// A text message or the reason of a Close is not UTF-8 (RFC 6455 8.1).
     InvalidUtf8,
     /// The payload of a Close is one byte, half a status code (RFC 6455 5.5.1).
@@ -60,8 +64,8 @@ impl ProtocolError {
             | Self::InterruptedMessage
             | Self::TruncatedCloseCode
             | Self::InvalidCloseCode => CloseCode::PROTOCOL_ERROR,
-            Self::InvalidUtf8 => CloseCode::INVALID_PAYLOAD,
-            Self::TooManyFragments => CloseCode::POLICY_VIOLATION,
+            Self::InvalidUtf8 | Self::CorruptCompression => CloseCode::INVALID_PAYLOAD,
+            Self::TooManyFragments | Self::WastefulCompression => CloseCode::POLICY_VIOLATION,
             Self::MessageTooBig => CloseCode::MESSAGE_TOO_BIG,
         }
     }
@@ -82,6 +86,8 @@ impl fmt::Display for ProtocolError {
             Self::InterruptedMessage => "a new message inside an unfinished one",
             Self::MessageTooBig => "a message is too big",
             Self::TooManyFragments => "a message has too many fragments",
+            Self::CorruptCompression => "a compressed message is corrupt",
+            Self::WastefulCompression => "a compressed message says too little for its length",
             Self::InvalidUtf8 => "text is not valid utf-8",
             Self::TruncatedCloseCode => "a close frame has half a status code",
             Self::InvalidCloseCode => "a close frame has a status code that must not be sent",

@@ -3,8 +3,12 @@
 use std::fmt;
 
 use super::assembly::{Assembly, judge_first};
+use super::compressed::{inflate, inflate_whole, take_compressed_bit};
 use super::utf8::to_text;
-use super::{CloseFrame, FrameDecoder, FrameHeader, FramePart, OpCode, ProtocolError, Role};
+use super::{
+    CloseFrame, Deflate, FrameDecoder, FrameHeader, FramePart, Incoming, Inflater, Message,
+    MessageLimits, OpCode, ProtocolError, Role,
+};
 
 /// Bytes in, the next whole message or control frame out.
 ///
@@ -30,6 +34,8 @@ use super::{CloseFrame, FrameDecoder, FrameHeader, FramePart, OpCode, ProtocolEr
 #[derive(Debug)]
 pub struct MessageReader {
     role: Role,
+    /// What was agreed on, for whoever lends the inflater.
+    deflate: Option<Deflate>,
     /// What has begun and is not finished, or was lent out by the last call; `None` between messages.
     begun: Option<Box<Begun>>,
 }
@@ -37,7 +43,23 @@ pub struct MessageReader {
 impl MessageReader {
     /// A reader at the start of a stream; `role` is the role of the reader.
     pub const fn new(role: Role) -> Self {
-        Self { role, begun: None }
+        Self::with_deflate(role, None)
+    }
+
+    /// The same for a stream on which messages may be compressed as `deflate` says, if it says anything: then it is
+    /// [`MessageReader::next_inflating`] that has to be called.
+    pub const fn with_deflate(role: Role, deflate: Option<Deflate>) -> Self {
+        Self {
+            role,
+            deflate,
+            begun: None,
+        }
+    }
+
+    /// What it was made with.
+    #[inline]
+    pub fn deflate(&self) -> Option<Deflate> {
+        self.deflate
     }
 
     /// Takes bytes from the front of `input` and returns the next message or control frame; `None`
@@ -53,17 +75,37 @@ impl MessageReader {
         input: &mut &'input mut [u8],
         limits: &MessageLimits,
     ) -> Result<Option<Incoming<'a>>, ProtocolError> {
+        self.next_inflating(input, limits, None)
+    }
+
+    /// The same, where messages may be compressed if there is an inflater to be lent: always the same one, if the peer may
+    /// refer to its earlier messages. The message is borrowed from it, and has been paid for by its limit.
+    ///
+    /// # Errors
+    ///
+    /// As [`MessageReader::next`].
+    #[inline]
+    pub fn next_inflating<'a, 'input: 'a>(
+        &'a mut self,
+        input: &mut &'input mut [u8],
+        limits: &MessageLimits,
+        inflater: Option<&'a mut Inflater>,
+    ) -> Result<Option<Incoming<'a>>, ProtocolError> {
         if self.begun.is_none() {
             let mut decoder = FrameDecoder::new(self.role);
+            let is_compressed = inflater.is_some() && take_compressed_bit(input)?;
             match decoder.next_part(input)? {
                 Some(part) if part.ends_frame && part.header.is_final => {
-                    return parse_whole(part, limits).map(Some);
+                    return match inflater.filter(|_| is_compressed) {
+                        Some(inflater) => inflate_whole(&part, limits, inflater).map(Some),
+                        None => parse_whole(part, limits).map(Some),
+                    };
                 }
                 None if !decoder.is_mid_frame() => return Ok(None),
-                part => self.begin(decoder, part, limits)?,
+                part => self.begin(decoder, part, limits, is_compressed)?,
             }
         }
-        self.go_on(input, limits)
+        self.go_on(input, limits, inflater)
     }
 
     /// Whether something has begun and is not finished: a message, between two of its fragments or
@@ -124,9 +166,11 @@ impl MessageReader {
         decoder: FrameDecoder,
         part: Option<FramePart<'_>>,
         limits: &MessageLimits,
+        is_compressed: bool,
     ) -> Result<(), ProtocolError> {
         let begun = self.begun.insert(Box::new(Begun {
             decoder,
+            is_compressed,
             assembly: None,
             control: None,
             lent: None,
@@ -143,13 +187,14 @@ impl MessageReader {
         &'a mut self,
         input: &mut &'input mut [u8],
         limits: &MessageLimits,
+        inflater: Option<&'a mut Inflater>,
     ) -> Result<Option<Incoming<'a>>, ProtocolError> {
         if self.begun.as_mut().is_some_and(|begun| begun.free_lent()) {
             self.begun = None;
-            return self.next(input, limits);
+            return self.next_inflating(input, limits, inflater);
         }
         match &mut self.begun {
-            Some(begun) => begun.next(input, limits),
+            Some(begun) => begun.next(input, limits, inflater),
             None => Ok(None),
         }
     }
@@ -159,6 +204,8 @@ impl MessageReader {
 #[derive(Debug)]
 struct Begun {
     decoder: FrameDecoder,
+    /// Whether the frame under way begins a compressed message.
+    is_compressed: bool,
     /// The message under way, or the one that the last call lent out.
     assembly: Option<Assembly>,
     /// The payload of a control frame cut by the end of the input, or the one that the last call
@@ -174,19 +221,28 @@ impl Begun {
         &'a mut self,
         input: &mut &'input mut [u8],
         limits: &MessageLimits,
+        inflater: Option<&'a mut Inflater>,
     ) -> Result<Option<Incoming<'a>>, ProtocolError> {
-        while let Some(part) = self.decoder.next_part(input)? {
+        loop {
+            if inflater.is_some() && !self.decoder.is_mid_frame() {
+                self.is_compressed = take_compressed_bit(input)?;
+            }
+            let Some(part) = self.decoder.next_part(input)? else {
+                return Ok(None);
+            };
             let is_whole = part.begins_frame && part.ends_frame;
             let is_alone = part.header.is_final && self.assembly.is_none();
             if is_whole && (is_alone || part.header.opcode.is_control()) {
-                return parse_whole(part, limits).map(Some);
+                return match inflater.filter(|_| self.is_compressed) {
+                    Some(inflater) => inflate_whole(&part, limits, inflater).map(Some),
+                    None => parse_whole(part, limits).map(Some),
+                };
             }
             self.add(&part, limits)?;
             if let Some(lent) = self.lent {
-                return self.lend(lent).map(Some);
+                return self.lend(lent, limits, inflater).map(Some);
             }
         }
-        Ok(None)
     }
 
     /// Adds a piece of a frame to what it belongs to; if that is whole now, it is lent out.
@@ -200,9 +256,19 @@ impl Begun {
     }
 
     /// What is whole.
-    fn lend(&self, lent: Lent) -> Result<Incoming<'_>, ProtocolError> {
+    fn lend<'a>(
+        &'a self,
+        lent: Lent,
+        limits: &MessageLimits,
+        inflater: Option<&'a mut Inflater>,
+    ) -> Result<Incoming<'a>, ProtocolError> {
         match (lent, &self.assembly, &self.control) {
-            (Lent::Message, Some(assembly), _) => Ok(Incoming::Message(assembly.message())),
+            (Lent::Message, Some(assembly), _) => match (assembly.compressed(), inflater) {
+                (Some(opcode), Some(inflater)) => {
+                    inflate(opcode, assembly.message().payload(), limits, inflater)
+                }
+                _ => Ok(Incoming::Message(assembly.message())),
+            },
             (Lent::Control(opcode), _, Some(control)) => parse_control(opcode, control.bytes()),
             _ => unreachable!("only what is there is lent"),
         }
@@ -226,7 +292,10 @@ impl Begun {
     ) -> Result<(), ProtocolError> {
         let header = &part.header;
         let assembly = match &mut self.assembly {
-            None => self.assembly.insert(Assembly::begin(header, limits)?),
+            None => {
+                let assembly = Assembly::begin(header, limits, self.is_compressed)?;
+                self.assembly.insert(assembly)
+            }
             Some(assembly) => {
                 if part.begins_frame {
                     assembly.continue_with(header, limits)?;
@@ -276,78 +345,6 @@ enum Lent {
     Control(OpCode),
 }
 
-/// The limits of one message.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct MessageLimits {
-    /// Payload bytes of a message, all its fragments together.
-    pub message_bytes_max: u64,
-    /// Frames of a message, empty ones included. Judged from the second frame on: a message in a
-    /// single frame is always within it.
-    pub fragments_max: u32,
-}
-
-/// A whole message or control frame.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Incoming<'a> {
-    /// A data message.
-    Message(Message<'a>),
-    /// A Ping with its payload, which the Pong must repeat (RFC 6455 5.5.2).
-    Ping(&'a [u8]),
-    /// A Pong with its payload (RFC 6455 5.5.3).
-    Pong(&'a [u8]),
-    /// A Close; `None` if it is empty (RFC 6455 5.5.1).
-    Close(Option<CloseFrame<'a>>),
-}
-
-/// Shows payloads by their length.
-impl fmt::Debug for Incoming<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Message(message) => message.fmt(f),
-            Self::Ping(payload) => write!(f, "Ping({} bytes)", payload.len()),
-            Self::Pong(payload) => write!(f, "Pong({} bytes)", payload.len()),
-            Self::Close(None) => f.write_str("Close"),
-            Self::Close(Some(close)) => close.fmt(f),
-        }
-    }
-}
-
-/// A whole data message.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Message<'a> {
-    /// Text: valid UTF-8 over the whole message.
-    Text(&'a str),
-    /// Binary: any bytes.
-    Binary(&'a [u8]),
-}
-
-impl<'a> Message<'a> {
-    /// The opcode of a frame with this message.
-    #[inline]
-    pub fn opcode(&self) -> OpCode {
-        match self {
-            Self::Text(_) => OpCode::Text,
-            Self::Binary(_) => OpCode::Binary,
-        }
-    }
-
-    /// The bytes of the message.
-    #[inline]
-    pub fn payload(&self) -> &'a [u8] {
-        match self {
-            Self::Text(text) => text.as_bytes(),
-            Self::Binary(bytes) => bytes,
-        }
-    }
-}
-
-/// Shows the payload by its length.
-impl fmt::Debug for Message<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:?}({} bytes)", self.opcode(), self.payload().len())
-    }
-}
-
 /// What is in a frame that is whole, and if it carries data the only one of its message.
 #[inline]
 fn parse_whole<'a>(
@@ -360,7 +357,7 @@ fn parse_whole<'a>(
     if header.opcode.is_control() {
         return parse_control(header.opcode, payload);
     }
-    judge_first(&header, limits)?;
+    judge_first(&header, limits.message_bytes_max)?;
     let message = if header.opcode == OpCode::Text {
         Message::Text(to_text(payload).ok_or(ProtocolError::InvalidUtf8)?)
     } else {

@@ -18,8 +18,11 @@
 //! with. Input from the network never causes a panic, and memory grows with the bytes received,
 //! never with a length that was only announced.
 //!
-//! Not handled here: extensions, hence no reserved bit is ever allowed, and fragmentation of what
-//! is sent.
+//! The one extension is permessage-deflate: a reader that is lent an [`Inflater`] takes compressed
+//! messages, and a [`Deflater`] makes compressed frames of finished ones. All other reserved bits
+//! are refused.
+//!
+//! Not handled here: fragmentation of what is sent.
 // A peer must not be able to make us panic: where one of these is used, the reason why it holds stands beside it.
 #![cfg_attr(
     not(test),
@@ -34,11 +37,18 @@
 
 mod assembly;
 mod close;
+mod compressed;
 mod decoder;
+#[cfg(feature = "deflate")]
+mod deflate;
+#[cfg(not(feature = "deflate"))]
+#[path = "no_deflate.rs"]
+mod deflate;
 mod encode;
 mod error;
 mod frame_buffer;
 mod header;
+mod incoming;
 mod mask;
 mod message;
 mod opcode;
@@ -47,12 +57,16 @@ mod utf8;
 
 pub use close::{CloseCode, CloseFrame};
 pub use decoder::{FrameDecoder, FramePart};
+pub use deflate::{Deflate, Deflater, Inflater};
+#[cfg(feature = "deflate")]
+pub use deflate::{DeflateTally, WindowBits};
 pub use encode::{encode_close, encode_frame, encode_masked_frame, frame_len_at};
 pub use error::ProtocolError;
 pub use frame_buffer::{EncodedFrame, FrameBuffer, FrameRange, Home};
 pub use header::{FrameHeader, Role};
+pub use incoming::{Incoming, Message, MessageLimits};
 pub use mask::apply_mask;
-pub use message::{Incoming, Message, MessageLimits, MessageReader};
+pub use message::MessageReader;
 pub use opcode::OpCode;
 pub use passage::AtHand;
 pub use utf8::Utf8Validator;

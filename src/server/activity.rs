@@ -20,6 +20,8 @@ pub(super) struct Activity {
     pub(super) bulk_until: Moment,
     /// What it has sent and was sent, for the log.
     pub(super) tally: Tally,
+    /// What was read of the peer behind compressed messages that said so much that a turn had to end with them.
+    pub(super) unread: Vec<u8>,
 }
 
 impl Default for Activity {
@@ -30,6 +32,7 @@ impl Default for Activity {
             place: None,
             bulk_until: Moment::START,
             tally: Tally::default(),
+            unread: Vec::new(),
         }
     }
 }
@@ -93,10 +96,31 @@ impl<P, S: Socket> Connection<P, S> {
             .map_or(Moment::NEVER, |activity| activity.held_until)
     }
 
+    /// Keeps `rest` of what was read for the next turn.
+    pub(super) fn keep_unread(&mut self, rest: &[u8]) {
+        self.activity.get_or_insert_default().unread = rest.to_vec();
+    }
+
+    /// What was read and not looked at in the turns before.
+    pub(super) fn take_unread(&mut self) -> Vec<u8> {
+        let activity = self.activity.as_mut();
+        activity.map_or_else(Vec::new, |activity| std::mem::take(&mut activity.unread))
+    }
+
+    /// Bytes that were read and not looked at; only peers that compress can leave any.
+    #[inline]
+    pub(super) fn unread_len(&self) -> usize {
+        match &self.activity {
+            Some(activity) if self.deflate().is_some() => activity.unread.len(),
+            _ => 0,
+        }
+    }
+
     /// Forgets what a peer did that does nothing any more.
     pub(super) fn forget_activity(&mut self, now: &Now) {
         let is_forgotten = |activity: &Activity| {
             activity.place.is_none()
+                && activity.unread.is_empty()
                 && activity.held_until == Moment::NEVER
                 && activity.tally.is_empty()
                 && activity.rates.is_forgotten(now.moment, &now.config.rates)

@@ -2,7 +2,7 @@
 
 use crate::delivery::SessionId;
 use crate::handler::{Handler, Outgoing, Wish};
-use crate::proto::{EncodedFrame, FrameBuffer, FrameRange, Home};
+use crate::proto::{Deflate, EncodedFrame, FrameBuffer, FrameRange, Home, Inflater};
 
 /// The application side of a turn: callbacks go in, frames and wishes come out.
 pub(super) struct Application<H: Handler> {
@@ -15,6 +15,8 @@ pub(super) struct Application<H: Handler> {
     pub(super) wishes: Vec<Wish<H::Note>>,
     /// Whose WebSocket has ended and who is still in the registry.
     pub(super) closed: Vec<SessionId>,
+    /// What makes sense of compressed messages, once one has come.
+    pub(super) inflater: Option<Box<Inflater>>,
 }
 
 impl<H: Handler> Application<H> {
@@ -25,6 +27,7 @@ impl<H: Handler> Application<H> {
             input: None,
             wishes: Vec::new(),
             closed: Vec::new(),
+            inflater: None,
         }
     }
 
@@ -41,6 +44,22 @@ impl<H: Handler> Application<H> {
         SharedFrames {
             input: self.input.take(),
             turn: self.frames.share(),
+        }
+    }
+
+    /// The inflater of the loop, for as long as a connection is read. Peers keep no context, so one serves them all.
+    #[inline]
+    pub(super) fn take_inflater(&mut self, deflate: Deflate) -> Box<Inflater> {
+        let inflater = self.inflater.take();
+        inflater.unwrap_or_else(|| Box::new(deflate.inflater()))
+    }
+
+    /// Takes the inflater back for the next connection.
+    #[inline]
+    pub(super) fn give_back_inflater(&mut self, inflater: Option<Box<Inflater>>) {
+        if let Some(mut inflater) = inflater {
+            inflater.release();
+            self.inflater = Some(inflater);
         }
     }
 

@@ -52,7 +52,8 @@ impl<P, S: Socket> Connection<P, S> {
         if self.session.is_closed() {
             return 0;
         }
-        self.outbox.data_len() + self.session.unfinished_len() + self.link.held_len()
+        let unfinished_len = self.session.unfinished_len() + self.unread_len();
+        self.outbox.data_len() + unfinished_len + self.link.held_len()
     }
 
     /// Gives up on a peer so that what is held for it becomes free: first with a Close frame, which may have to wait for

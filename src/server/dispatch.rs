@@ -3,6 +3,7 @@
 use std::io;
 
 use super::application::SharedFrames;
+use super::compression::Parcel;
 use super::connection::Connection;
 use super::errand::{Errand, Task};
 use super::event_loop::EventLoop;
@@ -57,8 +58,8 @@ impl<H: Handler, S: Socket> EventLoop<H, S> {
                     if joined_count > 0 {
                         ungranted.nth(joined_count - 1);
                     }
-                    let delivery = delivery.map(|range| frames.slice(range));
-                    posted = self.deliver(session, &delivery, token, haste);
+                    let mut delivery = delivery.map(|range| Parcel::new(frames.slice(range)));
+                    posted = self.deliver(session, &mut delivery, token, haste);
                 }
                 what => self.grant(session, what, &frames),
             }
@@ -125,7 +126,7 @@ impl<H: Handler, S: Socket> EventLoop<H, S> {
     /// Delivers what another loop sent, and tells it the outcome if it asked.
     pub(super) fn on_delivery(
         &mut self,
-        delivery: &Delivery<EncodedFrame>,
+        delivery: &mut Delivery<Parcel>,
         address: Option<ReceiptAddress>,
         haste: Haste,
     ) {
@@ -159,7 +160,7 @@ impl<H: Handler, S: Socket> EventLoop<H, S> {
     fn deliver(
         &mut self,
         sender: SessionId,
-        delivery: &Delivery<EncodedFrame>,
+        delivery: &mut Delivery<Parcel>,
         token: Option<u64>,
         haste: Haste,
     ) -> io::Result<()> {
@@ -264,7 +265,11 @@ impl<H: Handler, S: Socket> EventLoop<H, S> {
             .get_mut(key_of(session))
             .filter(|connection| connection.can_send())
         {
-            let pushed = connection.send(frames, &self.now);
+            let compressed = connection.deflate().and_then(|deflate| {
+                let counters = &self.now.counters;
+                self.compression.compress(deflate, frames, counters)
+            });
+            let pushed = connection.send(compressed.as_ref().unwrap_or(frames), &self.now);
             let pushed = pushed.map(|()| Pushed::Queued);
             connection.account_for(pushed, count, &self.now.counters);
             self.dirty.add(session, &mut connection.is_dirty);

@@ -14,6 +14,7 @@ use signal_hook_mio::v1_0::Signals;
 use slotmap::{DefaultKey, SlotMap};
 
 use super::application::Application;
+use super::compression::Compression;
 use super::connection::{Connection, Now, Progress};
 use super::ends::EndLog;
 use super::fairness::Fairness;
@@ -55,6 +56,8 @@ pub(super) struct EventLoop<H: Handler, S: Socket = TcpStream> {
     pub(super) application: Application<H>,
     pub(super) post_office: PostOffice<H, S>,
     pub(super) receipts: Receipts,
+    /// What messages are compressed with.
+    pub(super) compression: Compression,
     pub(super) load: Load,
     timers: Timers,
     pub(super) listener: Option<Listener<S>>,
@@ -104,6 +107,7 @@ impl<H: Handler, S: Socket> EventLoop<H, S> {
             application: Application::new(handler),
             post_office,
             receipts: Receipts::default(),
+            compression: Compression::default(),
             load: Load::new(usize::from(index), shared.loads),
             listener: None,
             signals: None,
@@ -376,9 +380,9 @@ impl<H: Handler, S: Socket> EventLoop<H, S> {
         while let Some(letter) = letters.next() {
             match letter {
                 Letter::Adopt(link, place) => self.adopt_sent(link, place),
-                Letter::Deliver(delivery, address) => {
+                Letter::Deliver(mut delivery, address) => {
                     let is_last = letters.len() == 0 && self.application.wishes.is_empty();
-                    self.on_delivery(&delivery, address, Haste::when(is_last));
+                    self.on_delivery(&mut delivery, address, Haste::when(is_last));
                 }
                 Letter::Errand(errand, address) => self.on_errand(&errand, address),
                 Letter::Receipt(key, report) => self.on_receipt(key, report),

@@ -7,6 +7,7 @@
 
 use std::mem;
 
+use super::compression::Parcel;
 use super::connection::{Connection, Now};
 use super::event_loop::EventLoop;
 use super::recovery::Numbered;
@@ -15,7 +16,7 @@ use super::tokens::key_of;
 use crate::delivery::{Delivery, Feed, Outcome, Policy, SessionId};
 use crate::handler::Handler;
 use crate::outbox::{Overflow, Pushed};
-use crate::proto::{EncodedFrame, frame_len_at};
+use crate::proto::EncodedFrame;
 
 /// When a delivery is written to those who are owed nothing else.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,8 +39,7 @@ impl Haste {
 }
 
 /// A delivery as those get it who are not special: all messages in one.
-struct Batch<'a> {
-    frames: &'a EncodedFrame,
+struct Batch {
     message_count: u32,
     feed: Option<Feed>,
     haste: Haste,
@@ -59,7 +59,7 @@ impl<H: Handler, S: Socket> EventLoop<H, S> {
     /// Brings the messages to every recipient that lives on this loop.
     pub(super) fn deliver_here(
         &mut self,
-        delivery: &Delivery<EncodedFrame>,
+        delivery: &mut Delivery<Parcel>,
         haste: Haste,
     ) -> Outcome {
         let mut special = mem::take(&mut self.spare_receivers);
@@ -67,10 +67,8 @@ impl<H: Handler, S: Socket> EventLoop<H, S> {
         if !special.is_empty() {
             let mut rest = delivery.frame.clone();
             for _ in 0..delivery.message_count {
-                let frame_len = frame_len_at(rest.as_bytes());
-                let frame = rest.part(0..frame_len);
-                outcome += self.deliver_singly(delivery, &frame, &special);
-                rest.advance(frame_len);
+                let message = rest.split_first();
+                outcome += self.deliver_singly(delivery, message, &special);
             }
             special.clear();
         }
@@ -81,17 +79,18 @@ impl<H: Handler, S: Socket> EventLoop<H, S> {
     /// Brings all messages at once to everyone but those who are special, who are listed.
     fn deliver_together(
         &mut self,
-        delivery: &Delivery<EncodedFrame>,
+        delivery: &mut Delivery<Parcel>,
         haste: Haste,
         special: &mut Vec<SessionId>,
     ) -> Outcome {
         let batch = Batch {
-            frames: &delivery.frame,
             message_count: delivery.message_count,
             feed: self.feed_of(delivery),
             haste,
         };
-        let (mut whole_count, mut queued_count) = (0, 0);
+        let (mut whole_count, mut queued_count, mut byte_count) = (0, 0, 0);
+        let parcel = &mut delivery.frame;
+        let may_compress = parcel.may_be_compressed(delivery.terms.as_deref());
         for &id in self.registry.recipients(&delivery.recipients) {
             if delivery.except.contains(id) {
                 continue;
@@ -99,8 +98,13 @@ impl<H: Handler, S: Socket> EventLoop<H, S> {
             let Some(connection) = self.connections.get_mut(key_of(id)) else {
                 continue;
             };
-            match connection.take_batch(id, &batch, &self.now) {
-                Taken::Whole => whole_count += 1,
+            let deflate = connection.deflate().filter(|_| may_compress);
+            let frames = parcel.for_receiver(deflate, &mut self.compression, &self.now.counters);
+            match connection.take_batch(id, frames, &batch, &self.now) {
+                Taken::Whole => {
+                    whole_count += 1;
+                    byte_count += frames.len();
+                }
                 Taken::Queued => {
                     queued_count += 1;
                     self.dirty.add(id, &mut connection.is_dirty);
@@ -113,8 +117,7 @@ impl<H: Handler, S: Socket> EventLoop<H, S> {
         counters.fan_out.add(messages(whole_count + queued_count));
         counters.delivered.add(messages(whole_count));
         counters.queued.add(messages(queued_count));
-        let byte_count = u64::from(whole_count) * batch.frames.len() as u64;
-        counters.bytes_out.add(byte_count);
+        counters.bytes_out.add(byte_count as u64);
         Outcome {
             recipients: whole_count + queued_count,
             dropped: 0,
@@ -124,8 +127,8 @@ impl<H: Handler, S: Socket> EventLoop<H, S> {
     /// Queues one message for those who are special, each on its own terms.
     fn deliver_singly(
         &mut self,
-        delivery: &Delivery<EncodedFrame>,
-        frame: &EncodedFrame,
+        delivery: &Delivery<Parcel>,
+        mut message: Parcel,
         receivers: &[SessionId],
     ) -> Outcome {
         let mut outcome = Outcome::default();
@@ -134,6 +137,7 @@ impl<H: Handler, S: Socket> EventLoop<H, S> {
             .terms
             .as_ref()
             .and_then(|terms| Some((self.registry.feed(&delivery.recipients)?, terms)));
+        let may_compress = message.may_be_compressed(delivery.terms.as_deref());
         for &id in receivers {
             let Some(connection) = self
                 .connections
@@ -142,10 +146,12 @@ impl<H: Handler, S: Socket> EventLoop<H, S> {
             else {
                 continue;
             };
+            let deflate = connection.deflate().filter(|_| may_compress);
+            let frame = message.for_receiver(deflate, &mut self.compression, &self.now.counters);
             let pushed = match (&connection.recovery, feed) {
                 // What it loses it is sent again, so nothing may be missing in its count.
                 (Some(_), _) => numbered
-                    .send(id, connection, frame, &self.now)
+                    .send(id, connection, &message.plain, &self.now)
                     .map(|()| Pushed::Queued),
                 (None, None) => connection.send(frame, &self.now).map(|()| Pushed::Queued),
                 (None, Some((feed, terms))) => connection.send_of(feed, terms, frame, &self.now),
@@ -162,7 +168,7 @@ impl<H: Handler, S: Socket> EventLoop<H, S> {
     }
 
     /// What tells the messages from others that may wait, if they can be dropped.
-    fn feed_of(&self, delivery: &Delivery<EncodedFrame>) -> Option<Feed> {
+    fn feed_of(&self, delivery: &Delivery<Parcel>) -> Option<Feed> {
         let terms = delivery.terms.as_ref()?;
         if terms.policy == Policy::Close {
             return None;
@@ -174,10 +180,16 @@ impl<H: Handler, S: Socket> EventLoop<H, S> {
 impl<P, S: Socket> Connection<P, S> {
     /// Writes or queues a batch, if that is the same for this peer as one message after the other.
     #[inline]
-    fn take_batch(&mut self, id: SessionId, batch: &Batch<'_>, now: &Now) -> Taken {
+    fn take_batch(
+        &mut self,
+        id: SessionId,
+        frames: &EncodedFrame,
+        batch: &Batch,
+        now: &Now,
+    ) -> Taken {
         let bytes_max = now.config.outbox_bytes_max;
         // Of what fits in no outbox, the first message goes out whatever its size.
-        if !self.session.is_open() || self.recovery.is_some() || batch.frames.len() > bytes_max {
+        if !self.session.is_open() || self.recovery.is_some() || frames.len() > bytes_max {
             return Taken::Not;
         }
         if batch.haste == Haste::AtOnce
@@ -187,9 +199,9 @@ impl<P, S: Socket> Connection<P, S> {
         {
             match self
                 .outbox
-                .write_through(batch.frames, batch.feed, &mut self.link)
+                .write_through(frames, batch.feed, &mut self.link)
             {
-                Ok(written) if written == batch.frames.len() => {
+                Ok(written) if written == frames.len() => {
                     self.tally_sent(written, batch.message_count);
                     return Taken::Whole;
                 }
@@ -202,10 +214,7 @@ impl<P, S: Socket> Connection<P, S> {
                     self.session.on_broken();
                 }
             }
-        } else if !self
-            .outbox
-            .try_push_all(batch.frames, batch.feed, bytes_max)
-        {
+        } else if !self.outbox.try_push_all(frames, batch.feed, bytes_max) {
             return Taken::Not;
         }
         self.queued_count += batch.message_count;

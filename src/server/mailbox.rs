@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use mio::Waker;
 use mio::net::TcpStream;
 
+use super::compression::Parcel;
 use super::drain::Drain;
 use super::errand::Errand;
 use super::link::Link;
@@ -15,7 +16,6 @@ use super::receipts::{ReceiptKey, Report};
 use super::recovery::Attachment;
 use crate::delivery::Delivery;
 use crate::handler::Handler;
-use crate::proto::EncodedFrame;
 
 /// A loop with this many unread letters, or with letters of this many bytes, is behind: the others stop reading from
 /// their peers, so that they cause no more, until it has caught up.
@@ -29,7 +29,7 @@ pub(super) enum Letter<H: Handler, S = TcpStream> {
     /// This socket goes on with a session of yours, or has to be told that there is none.
     Attach(Box<Attachment<S>>),
     /// Deliver this to the recipients among your connections, and tell the sender's loop if it wants to know.
-    Deliver(Delivery<EncodedFrame>, Option<ReceiptAddress>),
+    Deliver(Delivery<Parcel>, Option<ReceiptAddress>),
     /// Run this among your connections, and tell the loop of whoever asks.
     Errand(Errand, ReceiptAddress),
     /// This is what became of what you asked about.
@@ -78,7 +78,7 @@ impl<H: Handler, S> Letter<H, S> {
     /// delivery of the same length.
     fn frame_len(&self) -> usize {
         match self {
-            Self::Deliver(delivery, _) => delivery.frame.len(),
+            Self::Deliver(delivery, _) => delivery.frame.plain.len(),
             _ => 0,
         }
     }
@@ -253,7 +253,7 @@ mod tests {
     use crate::delivery::{Recipients, SessionId};
     use crate::handler::{Answer, Arrival, Outgoing};
     use crate::http::{HttpError, Request, Response};
-    use crate::proto::Message;
+    use crate::proto::{EncodedFrame, Message};
 
     /// An application that takes nobody; its notes are numbers.
     #[derive(Clone)]
@@ -346,7 +346,7 @@ mod tests {
         let large = || {
             let delivery = Delivery::to(Recipients::One(SessionId::from_bits(0)));
             let frame = EncodedFrame::from_vec(vec![0; LETTER_BYTES_MAX / 4]);
-            Letter::Deliver(delivery.map(|()| frame), None)
+            Letter::Deliver(delivery.map(|()| Parcel::new(frame)), None)
         };
         assert!(!fill(large, 3));
         assert!(fill(large, 4));

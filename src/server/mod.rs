@@ -11,6 +11,7 @@ mod arrivals;
 mod back_pressure;
 #[cfg(feature = "tls")]
 mod certificate;
+mod compression;
 mod connection;
 mod descriptors;
 mod dispatch;

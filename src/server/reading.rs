@@ -5,12 +5,13 @@ use std::io;
 use super::application::Application;
 use super::connection::{Connection, Now, Progress};
 use super::fairness::PORTION_BYTES;
+use super::places::Place;
 use super::requests::answer_to;
 use super::socket::Socket;
 use crate::delivery::SessionId;
 use crate::handler::{Answer, Handler, Recover};
 use crate::http::{HttpError, Response};
-use crate::proto::{AtHand, Message};
+use crate::proto::{AtHand, Inflater, Message};
 #[cfg(feature = "tls")]
 use crate::session::Cause;
 use crate::session::{Event, Intake};
@@ -70,11 +71,8 @@ impl<P, S: Socket> Connection<P, S> {
         if self.is_held_back(now) || !self.session.wants_input(&self.outbox, soft_bytes_max) {
             return Progress::Done;
         }
-        let mut held = self.session.take_held();
-        if !held.is_empty()
-            && let Some(recover) = self.on_bytes(id, &mut held, Kept::Elsewhere, application, now)
-        {
-            return Progress::Recovers(recover);
+        if let Some(progress) = self.read_held(id, application, now) {
+            return progress;
         }
         let mut budget = match extent {
             ReadExtent::Portion => now.config.read_budget_bytes.min(PORTION_BYTES),
@@ -103,11 +101,12 @@ impl<P, S: Socket> Connection<P, S> {
                         application.frames.write_passed_headers(input);
                     }
                     let is_drained = count < room && extent == ReadExtent::UntilDrained;
-                    if self.is_held_back(now) || is_drained && !self.link.has_unread() {
+                    let is_empty = is_drained && !self.link.has_unread() && self.unread_len() == 0;
+                    if self.is_held_back(now) || is_empty {
                         break;
                     }
                     budget = budget.saturating_sub(self.link.read_cost(count));
-                    if budget == 0 || has_passed {
+                    if budget == 0 || has_passed || self.unread_len() > 0 {
                         return Progress::Unfinished;
                     }
                     continue;
@@ -131,6 +130,25 @@ impl<P, S: Socket> Connection<P, S> {
         if self.link.take_established() {
             now.counters.encrypted.add(1);
         }
+    }
+
+    /// Goes on with what was read before and could not be dealt with; how that ended, if no more is to be read.
+    fn read_held<H: Handler<Peer = P>>(
+        &mut self,
+        id: SessionId,
+        application: &mut Application<H>,
+        now: &Now,
+    ) -> Option<Progress> {
+        let mut held = self.session.take_held();
+        if held.is_empty() {
+            held = self.take_unread();
+        }
+        if !held.is_empty()
+            && let Some(recover) = self.on_bytes(id, &mut held, Kept::Elsewhere, application, now)
+        {
+            return Some(Progress::Recovers(recover));
+        }
+        (self.unread_len() > 0).then_some(Progress::Unfinished)
     }
 
     #[cfg_attr(
@@ -186,6 +204,57 @@ impl<P, S: Socket> Connection<P, S> {
         }
     }
 
+    /// What makes sense of compressed messages, if the peer may send some.
+    #[inline]
+    fn take_inflater<H: Handler<Peer = P>>(
+        &self,
+        application: &mut Application<H>,
+    ) -> Option<Box<Inflater>> {
+        let deflate = self.deflate()?;
+        Some(application.take_inflater(deflate))
+    }
+
+    /// Does what the application makes of a request that `rest` follows; returns what is to go on with another session.
+    fn on_answer<H: Handler<Peer = P>>(
+        &mut self,
+        id: SessionId,
+        answer: Answer<P>,
+        place: Option<Place>,
+        rest: &[u8],
+        application: &mut Application<H>,
+        now: &Now,
+    ) -> Option<Box<(Recover, Vec<u8>)>> {
+        if place.is_some() {
+            self.hold(place);
+        }
+        let answer = match answer {
+            Answer::Recover(recover) if self.outbox.is_empty() => {
+                return Some(Box::new((recover, rest.to_vec())));
+            }
+            // The response to the request before is not out, and would not get out without the socket.
+            Answer::Recover(_) => Answer::Respond(Response::refusal(HttpError::Unavailable)),
+            answer => answer,
+        };
+        self.answer(id, answer, application, now);
+        None
+    }
+
+    /// Does what is due once everything that was read is dealt with.
+    fn settle_intake<H: Handler<Peer = P>>(
+        &mut self,
+        id: SessionId,
+        intake: Intake,
+        was_open: bool,
+        application: &mut Application<H>,
+        now: &Now,
+    ) {
+        self.tally_intake(intake, was_open);
+        if self.charge(intake, now).is_err() {
+            self.tell_end(id, application, now);
+        }
+        self.meet_expectation(application, now);
+    }
+
     /// Has the session make sense of `input`, and the application of what the session found.
     ///
     /// Returns the request to go on with another session, with the input behind it, if that was found.
@@ -204,16 +273,22 @@ impl<P, S: Socket> Connection<P, S> {
             byte_count: input_len,
             ..Intake::default()
         };
-        while let Some(event) =
-            self.session
-                .next_event(&mut input, now.moment, &now.config, &mut self.outbox)
-        {
+        let mut inflater = self.take_inflater(application);
+        let mut said_len = 0;
+        while let Some(event) = self.session.next_event_inflating(
+            &mut input,
+            now.moment,
+            &now.config,
+            &mut self.outbox,
+            inflater.as_deref_mut(),
+        ) {
             match event {
                 Event::Message(message) => {
                     intake.message_count += 1;
                     if intake.message_count > message_allowance {
                         break;
                     }
+                    said_len += message.payload().len();
                     if let Some(peer) = &mut self.peer {
                         let (handler, out) = application.for_session(id);
                         let at_hand = kept.at_hand(message, input, input_len);
@@ -223,37 +298,34 @@ impl<P, S: Socket> Connection<P, S> {
                             self.session.stop_listening();
                         }
                     }
+                    // What comes compressed says far more than was read: the budget is for that, too.
+                    let says_much = said_len > now.config.read_budget_bytes;
+                    if inflater.is_some() && says_much && !input.is_empty() {
+                        intake.byte_count -= input.len();
+                        self.keep_unread(input);
+                        break;
+                    }
                 }
                 Event::Control => intake.control_frame_count += 1,
                 Event::Answered(ping_time) => now.counters.ping_time.observe(ping_time),
                 Event::Handled => {}
                 Event::Request(request) => {
                     let (answer, place) = answer_to(&request, &self.link, id, application, now);
-                    if place.is_some() {
-                        self.hold(place);
+                    if let Some(recover) =
+                        self.on_answer(id, answer, place, input, application, now)
+                    {
+                        return Some(recover);
                     }
-                    let answer = match answer {
-                        Answer::Recover(recover) if self.outbox.is_empty() => {
-                            return Some(Box::new((recover, input.to_vec())));
-                        }
-                        // The response to the request before is not out, and would not get out without the socket.
-                        Answer::Recover(_) => {
-                            Answer::Respond(Response::refusal(HttpError::Unavailable))
-                        }
-                        answer => answer,
-                    };
-                    self.answer(id, answer, application, now);
+                    // The next bytes may be frames already.
+                    inflater = inflater.or_else(|| self.take_inflater(application));
                 }
                 Event::Closed => self.on_closed(id, application, now),
             }
         }
+        application.give_back_inflater(inflater);
         let message_count = intake.message_count.min(message_allowance);
         now.counters.messages_in.add(u64::from(message_count));
-        self.tally_intake(intake, was_open);
-        if self.charge(intake, now).is_err() {
-            self.tell_end(id, application, now);
-        }
-        self.meet_expectation(application, now);
+        self.settle_intake(id, intake, was_open, application, now);
         None
     }
 }

@@ -43,7 +43,9 @@ use crate::clock::Moment;
 use crate::config::Config;
 use crate::http::{Handshake, HttpError, Request, Response};
 use crate::outbox::Outbox;
-use crate::proto::{CloseCode, CloseFrame, Incoming, Message, MessageReader, Role};
+use crate::proto::{
+    CloseCode, CloseFrame, Deflate, Incoming, Inflater, Message, MessageReader, ProtocolError, Role,
+};
 
 /// The state of one peer. Faults of the peer become states, never errors.
 #[derive(Debug)]
@@ -99,6 +101,19 @@ impl Session {
         config: &Config,
         outbox: &mut Outbox,
     ) -> Option<Event<'a>> {
+        self.next_event_inflating(input, now, config, outbox, None)
+    }
+
+    /// The same, where [`Session::deflate`] says that messages may be compressed: they are borrowed from `inflater`.
+    #[inline]
+    pub fn next_event_inflating<'a, 'i: 'a>(
+        &'a mut self,
+        input: &mut &'i mut [u8],
+        now: Moment,
+        config: &Config,
+        outbox: &mut Outbox,
+        inflater: Option<&'a mut Inflater>,
+    ) -> Option<Event<'a>> {
         let life = &mut self.life;
         if life.take_closed() {
             return Some(Event::Closed);
@@ -122,7 +137,10 @@ impl Session {
                 None
             }
             Reader::Http(http) => http.next_event(life, input, now, config, outbox),
-            Reader::WebSocket(reader) => next_message(reader, life, input, now, config, outbox),
+            Reader::WebSocket(reader) => {
+                let incoming = reader.next_inflating(input, &config.message, inflater);
+                next_message(incoming, life, input, now, config, outbox)
+            }
         }
     }
 
@@ -208,7 +226,8 @@ impl Session {
         outbox: &mut Outbox,
     ) {
         outbox.push_response(handshake.encode());
-        self.reader = Reader::WebSocket(MessageReader::new(Role::Server));
+        let deflate = handshake.deflate();
+        self.reader = Reader::WebSocket(MessageReader::with_deflate(Role::Server, deflate));
         self.life.open(now + first_ping);
     }
 
@@ -359,6 +378,16 @@ impl Session {
         matches!(self.reader, Reader::WebSocket(_))
     }
 
+    /// How messages of and for the peer may be compressed, if that was agreed on.
+    #[must_use]
+    #[inline]
+    pub fn deflate(&self) -> Option<Deflate> {
+        match &self.reader {
+            Reader::WebSocket(reader) => reader.deflate(),
+            Reader::Http(_) => None,
+        }
+    }
+
     /// Whether the peer is to be read: not while a request waits for its response, nor while the peer should first take
     /// what waits for it (SC-07).
     #[must_use]
@@ -405,15 +434,15 @@ impl Session {
 }
 
 #[inline]
-fn next_message<'a, 'i: 'a>(
-    reader: &'a mut MessageReader,
+fn next_message<'a>(
+    incoming: Result<Option<Incoming<'a>>, ProtocolError>,
     life: &mut Lifecycle,
-    input: &mut &'i mut [u8],
+    input: &mut &mut [u8],
     now: Moment,
     config: &Config,
     outbox: &mut Outbox,
 ) -> Option<Event<'a>> {
-    match reader.next(input, &config.message) {
+    match incoming {
         Ok(Some(Incoming::Message(message))) if life.is_listening() => {
             life.on_message();
             Some(Event::Message(message))

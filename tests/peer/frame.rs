@@ -16,6 +16,8 @@ pub(crate) mod opcode {
     pub(crate) const PONG: u8 = 10;
     /// Not an opcode but the bit above it: the last frame of its message.
     pub(crate) const FIN: u8 = 0x80;
+    /// RSV1: the message that begins here is compressed (RFC 7692 6).
+    pub(crate) const COMPRESSED: u8 = 0x40;
 }
 
 /// A frame from the server.
@@ -23,6 +25,8 @@ pub(crate) mod opcode {
 pub(crate) struct Frame {
     /// Whether it is the last one of its message.
     pub(crate) is_final: bool,
+    /// Whether the message that it begins is compressed.
+    pub(crate) is_compressed: bool,
     /// What it carries.
     pub(crate) opcode: u8,
     /// Its bytes; frames of a server are not masked.

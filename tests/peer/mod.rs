@@ -16,7 +16,7 @@ mod frame;
 pub(crate) mod response;
 
 pub(crate) use frame::{Frame, masked_frame, opcode};
-use opcode::FIN;
+use opcode::{COMPRESSED, FIN};
 use response::Response;
 
 /// How long the server may take for anything before a test fails.
@@ -34,6 +34,8 @@ pub(crate) struct Peer {
     /// What was received and not yet looked at starts at `taken`.
     received: Vec<u8>,
     taken: usize,
+    /// The reserved bits that frames of the server may have, because they were agreed on.
+    allowed_bits: u8,
 }
 
 impl Peer {
@@ -48,6 +50,21 @@ impl Peer {
         peer.send_raw(upgrade_request(addr, path, fields).as_bytes());
         peer.expect_upgrade();
         peer
+    }
+
+    /// The same with permessage-deflate as `offer` says; what the server has answered to that, if it has.
+    pub(crate) fn connect_compressed(
+        addr: SocketAddr,
+        path: &str,
+        offer: &str,
+    ) -> (Self, Option<String>) {
+        let mut peer = Self::open(addr);
+        let field = format!("Sec-WebSocket-Extensions: {offer}\r\n");
+        peer.send_raw(upgrade_request(addr, path, &field).as_bytes());
+        let response = peer.expect_upgrade();
+        let answer = response.field("sec-websocket-extensions").map(String::from);
+        peer.allowed_bits = if answer.is_some() { COMPRESSED } else { 0 };
+        (peer, answer)
     }
 
     /// The same where the server may first have to get rid of others: tries until it is let in.
@@ -84,6 +101,7 @@ impl Peer {
             stream,
             received: Vec::new(),
             taken: 0,
+            allowed_bits: 0,
         }
     }
 
@@ -154,7 +172,8 @@ impl Peer {
         }
         assert!(self.fill_to(2), "the stream ends within a frame header");
         let [first, second] = self.peek(2).try_into().unwrap();
-        assert_eq!(first & 0x70, 0, "reserved bits in a frame of the server");
+        let reserved_bits = first & 0x70 & !self.allowed_bits;
+        assert_eq!(reserved_bits, 0, "reserved bits in a frame of the server");
         assert_eq!(second & 0x80, 0, "the server masks");
         let (header_len, payload_len) = match second {
             126 => {
@@ -180,12 +199,13 @@ impl Peer {
         self.taken += frame_len;
         let frame = Frame {
             is_final: first & FIN != 0,
+            is_compressed: first & COMPRESSED != 0,
             opcode: first & 0x0f,
             payload,
         };
         if frame.opcode >= opcode::CLOSE {
             assert!(
-                frame.is_final && payload_len <= 125,
+                frame.is_final && !frame.is_compressed && payload_len <= 125,
                 "a control frame out of bounds"
             );
         }

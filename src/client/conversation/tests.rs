@@ -410,3 +410,28 @@ proptest! {
         prop_assert_eq!(answers(&whole), answers(&parts));
     }
 }
+
+/// The examples of RFC 7692 7.2.3.2: a server that keeps its context says the same a second time in five bytes.
+#[cfg(feature = "deflate")]
+#[test]
+fn ex_05_a_server_may_keep_its_context_if_it_did_not_say_otherwise() {
+    use crate::proto::{Deflate, WindowBits};
+    for peer_keeps_context in [true, false] {
+        let deflate = Deflate {
+            own_window: WindowBits::MAX,
+            peer_keeps_context,
+        };
+        let mut conversation =
+            Conversation::new(ClientConfig::default().message).with_deflate(Some(deflate));
+        let mut bytes = *b"\xc1\x07\xf2\x48\xcd\xc9\xc9\x07\x00\xc1\x05\xf2\x00\x11\x00\x00";
+        let mut input = &mut bytes[..];
+        let hello = Ok(Some(Event::Text("Hello".into())));
+        assert_eq!(conversation.next_event(&mut input), hello);
+        let second = conversation.next_event(&mut input);
+        if peer_keeps_context {
+            assert_eq!(second, hello);
+        } else {
+            assert_eq!(second, Err(ProtocolError::CorruptCompression));
+        }
+    }
+}

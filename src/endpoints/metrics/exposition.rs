@@ -83,6 +83,8 @@ impl Page<'_, '_> {
         self.counter("messages_in", "Messages that came", |it| {
             it.messages_in.get()
         })?;
+        #[cfg(feature = "deflate")]
+        self.write_compressions()?;
         let help = "Messages that were to be sent, once for each receiver";
         self.counter("fan_out", help, |it| it.fan_out.get())?;
         let help = "Messages that were written to the socket of a receiver";
@@ -99,6 +101,20 @@ impl Page<'_, '_> {
         self.family("evicted", help, "reason", |it| &it.evicted)?;
         let help = "Time from a ping to its pong, in whole milliseconds";
         self.histogram("ping_time", help, |it| &it.ping_time)
+    }
+
+    #[cfg(feature = "deflate")]
+    fn write_compressions(&mut self) -> fmt::Result {
+        let help = "Messages that were compressed, once for all receivers that get the same";
+        self.counter("compressions", help, |it| it.compressions.get())?;
+        let help = "Bytes of messages before they were compressed";
+        self.counter("compressed_bytes_before", help, |it| {
+            it.compressed_bytes_before.get()
+        })?;
+        let help = "Bytes of messages after they were compressed";
+        self.counter("compressed_bytes_after", help, |it| {
+            it.compressed_bytes_after.get()
+        })
     }
 
     fn write_turns(&mut self) -> fmt::Result {

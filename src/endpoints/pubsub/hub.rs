@@ -32,7 +32,7 @@ use super::note::{Kind, Note};
 use super::payload::Payload;
 use super::presence::Presence;
 use super::refusal::Refusal;
-use crate::delivery::{GroupName, Outcome, Policy, Terms};
+use crate::delivery::{GroupName, Outcome, Terms};
 use crate::endpoints::{GroupPolicies, Outgoing};
 use crate::handler::{LoopPlace, Receipt};
 use crate::proto::{CloseCode, Message, OpCode};
@@ -359,11 +359,8 @@ impl Hubs {
 
     /// On what terms messages to `name` are delivered.
     pub(super) fn terms(&self, name: &str) -> Option<Arc<Terms>> {
-        let policy = self.policies.of(name);
-        (policy != Policy::Close).then(|| {
-            let notice = Some(encoder::gap_notice(name));
-            Arc::new(Terms { policy, notice })
-        })
+        self.policies
+            .terms(name, || Some(encoder::gap_notice(name)))
     }
 }
 

@@ -1,0 +1,50 @@
+//! What a reader does with messages that come compressed.
+
+use super::assembly::judge_first;
+use super::encode::COMPRESSED;
+use super::utf8::to_text;
+use super::{FramePart, Incoming, Inflater, Message, MessageLimits, OpCode, ProtocolError};
+
+/// What is in a frame that is whole, and the only one of its compressed message.
+#[cold]
+pub(super) fn inflate_whole<'a>(
+    part: &FramePart<'_>,
+    limits: &MessageLimits,
+    inflater: &'a mut Inflater,
+) -> Result<Incoming<'a>, ProtocolError> {
+    judge_first(&part.header, limits.wire_bytes_max(true))?;
+    inflate(part.header.opcode, part.payload, limits, inflater)
+}
+
+/// The message of this kind whose compressed form this is.
+pub(super) fn inflate<'a>(
+    opcode: OpCode,
+    compressed: &[u8],
+    limits: &MessageLimits,
+    inflater: &'a mut Inflater,
+) -> Result<Incoming<'a>, ProtocolError> {
+    let bytes = inflater.inflate(compressed, limits)?;
+    let message = if opcode == OpCode::Text {
+        Message::Text(to_text(bytes).ok_or(ProtocolError::InvalidUtf8)?)
+    } else {
+        Message::Binary(bytes)
+    };
+    Ok(Incoming::Message(message))
+}
+
+/// Looks at the first byte of a frame for the bit that says that a message is compressed, and takes it away, so that
+/// nobody else has to know of it. Only the first frame of a message has it (RFC 7692 6).
+#[inline]
+pub(super) fn take_compressed_bit(input: &mut [u8]) -> Result<bool, ProtocolError> {
+    match input.first_mut() {
+        Some(first) if *first & COMPRESSED != 0 => {
+            let opcode = OpCode::from_bits(*first & 0x0F);
+            if !matches!(opcode, Some(OpCode::Text | OpCode::Binary)) {
+                return Err(ProtocolError::ReservedBitSet);
+            }
+            *first &= !COMPRESSED;
+            Ok(true)
+        }
+        _ => Ok(false),
+    }
+}

@@ -1,0 +1,169 @@
+//! Compressed frames out of finished ones.
+
+use std::fmt;
+
+use flate2::{Compress, Compression, FlushCompress};
+
+use super::Deflate;
+use crate::proto::encode::encode_compressed_frame;
+use crate::proto::{EncodedFrame, FrameHeader, OpCode, Role, frame_len_at};
+
+/// Compresses what is to be sent; one serves all connections of a loop.
+///
+/// Each size of window has a compressor of its own, which is made when it is first needed: about 400 KiB for the largest.
+#[derive(Default)]
+pub struct Deflater {
+    /// By [`Deflater::class_of`].
+    compressors: [Option<Compress>; Self::CLASS_COUNT],
+    /// The payload that was compressed last.
+    payload: Vec<u8>,
+    tally: DeflateTally,
+}
+
+/// What a [`Deflater`] has done so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct DeflateTally {
+    /// Messages that were compressed, those included that did not become shorter.
+    pub message_count: u64,
+    /// Bytes of those messages.
+    pub bytes_before: u64,
+    /// What was sent in their place.
+    pub bytes_after: u64,
+}
+
+impl Deflater {
+    /// Messages below this many bytes go as they are: compressing them costs more than it saves (EX-10).
+    pub const WORTHWHILE_LEN: usize = 256;
+
+    /// How many classes of receivers there are.
+    pub const CLASS_COUNT: usize = 7;
+
+    /// Which receivers get the same: those whose class is equal.
+    #[must_use]
+    pub fn class_of(deflate: Deflate) -> usize {
+        usize::from(deflate.own_window.get().saturating_sub(SMALLEST_BITS))
+    }
+
+    /// The same unmasked frames for receivers that have agreed on `deflate`, compressed where that is worth while; `None`
+    /// if it is nowhere.
+    pub fn deflate_frames(
+        &mut self,
+        deflate: Deflate,
+        frames: &EncodedFrame,
+    ) -> Option<EncodedFrame> {
+        if frames.len() < Self::WORTHWHILE_LEN {
+            return None;
+        }
+        let mut out = Vec::new();
+        let mut is_worthwhile = false;
+        let mut rest = frames.as_bytes();
+        while !rest.is_empty() {
+            let (frame, next) = rest.split_at(frame_len_at(rest));
+            rest = next;
+            let (header, header_len) = FrameHeader::parse(frame, Role::Client).ok().flatten()?;
+            let payload = frame.get(header_len..)?;
+            if self.deflate(deflate, header.opcode, payload, None, &mut out) {
+                is_worthwhile = true;
+            } else {
+                out.extend_from_slice(frame);
+            }
+        }
+        is_worthwhile.then(|| EncodedFrame::from_vec(out))
+    }
+
+    /// Appends one final frame with this payload in its compressed form, masked if there is a key; whether that was worth
+    /// while. If not, nothing is appended.
+    pub fn deflate(
+        &mut self,
+        deflate: Deflate,
+        opcode: OpCode,
+        payload: &[u8],
+        key: Option<[u8; 4]>,
+        out: &mut Vec<u8>,
+    ) -> bool {
+        if payload.len() < Self::WORTHWHILE_LEN {
+            return false;
+        }
+        let is_worthwhile = self.compress(deflate, payload);
+        let sent_len = if is_worthwhile {
+            encode_compressed_frame(out, opcode, &self.payload, key);
+            self.payload.len()
+        } else {
+            payload.len()
+        };
+        self.tally.add(payload.len(), sent_len);
+        if self.payload.capacity() > KEPT_BYTES_MAX {
+            self.payload = Vec::new();
+        }
+        is_worthwhile
+    }
+
+    /// What has been done so far.
+    #[must_use]
+    pub fn tally(&self) -> DeflateTally {
+        self.tally
+    }
+
+    /// Compresses `payload` into our own (RFC 7692 7.2.1); whether it became shorter.
+    fn compress(&mut self, deflate: Deflate, payload: &[u8]) -> bool {
+        let Some(slot) = self.compressors.get_mut(Self::class_of(deflate)) else {
+            return false;
+        };
+        let bits = deflate.own_window.get().max(SMALLEST_BITS);
+        let compressor =
+            slot.get_or_insert_with(|| Compress::new_with_window_bits(LEVEL, false, bits));
+        compressor.reset();
+        self.payload.clear();
+        self.payload.reserve_exact(room_for(payload.len()));
+        let compressed = compressor.compress_vec(payload, &mut self.payload, FlushCompress::Sync);
+        let is_whole = compressed.is_ok()
+            && compressor.total_in() == payload.len() as u64
+            && self.payload.len() < self.payload.capacity()
+            && self.payload.ends_with(&TAIL);
+        if !is_whole {
+            *slot = None;
+            return false;
+        }
+        self.payload
+            .truncate(self.payload.len().saturating_sub(TAIL.len()));
+        self.payload.len() < payload.len()
+    }
+}
+
+/// More than the compressor needs for so many bytes, whatever they are. It must come to its end even if that is not worth
+/// while: zlib-rs 0.6.8 panics when it is used again after it was stopped in the middle of its output.
+fn room_for(payload_len: usize) -> usize {
+    const SLACK: usize = 1024;
+    payload_len
+        .saturating_add(payload_len / 4)
+        .saturating_add(SLACK)
+}
+
+impl DeflateTally {
+    fn add(&mut self, before_len: usize, after_len: usize) {
+        self.message_count = self.message_count.wrapping_add(1);
+        self.bytes_before = self.bytes_before.wrapping_add(before_len as u64);
+        self.bytes_after = self.bytes_after.wrapping_add(after_len as u64);
+    }
+}
+
+impl fmt::Debug for Deflater {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Deflater")
+            .field("tally", &self.tally)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The smallest window that the compressor has. It refers to nothing farther back than its size less 262 bytes, so that
+/// with this one it keeps to a window of 256 bytes, too: a test looks at all distances.
+const SMALLEST_BITS: u8 = 9;
+
+/// What every message ends with after a flush, and what is left out (RFC 7692 7.2.1).
+const TAIL: [u8; 4] = [0x00, 0x00, 0xFF, 0xFF];
+
+/// How hard to try.
+const LEVEL: Compression = Compression::new(1);
+
+/// More memory than this is given back after a message.
+const KEPT_BYTES_MAX: usize = 64 << 10;

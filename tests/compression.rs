@@ -1,0 +1,344 @@
+//! permessage-deflate over real sockets (RFC 7692): what is agreed on, what comes compressed, and what peers do wrong.
+#![cfg(feature = "deflate")]
+
+mod peer;
+mod server_process;
+
+use flate2::{Compress, Compression, Decompress, FlushCompress, FlushDecompress};
+use peer::{Frame, Peer, http, masked_frame, opcode};
+use server_process::ServerProcess;
+use switchboard::client::{ClientConfig, Event, WebSocket};
+
+/// What most clients offer.
+const OFFER: &str = "permessage-deflate; client_max_window_bits";
+
+/// What is answered to that.
+const ANSWER: &str = "permessage-deflate; server_no_context_takeover; client_no_context_takeover";
+
+const TAIL: [u8; 4] = [0, 0, 0xFF, 0xFF];
+
+/// The first byte of a compressed text in one frame.
+const TEXT: u8 = opcode::FIN | opcode::COMPRESSED | opcode::TEXT;
+
+fn compressing(flags: &[&str]) -> ServerProcess {
+    ServerProcess::start(&[&["--compression"], flags].concat())
+}
+
+fn connect(server: &ServerProcess, path: &str) -> Peer {
+    let (peer, answer) = Peer::connect_compressed(server.addr(), path, OFFER);
+    assert_eq!(answer.as_deref(), Some(ANSWER));
+    peer
+}
+
+fn compressed(bytes: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(bytes.len() + 1000);
+    Compress::new(Compression::new(6), false)
+        .compress_vec(bytes, &mut out, FlushCompress::Sync)
+        .unwrap();
+    out.truncate(out.len() - TAIL.len());
+    out
+}
+
+/// What a frame of the server says, compressed or not.
+fn message(frame: &Frame) -> String {
+    if !frame.is_compressed {
+        return frame.text().into();
+    }
+    let data = [&frame.payload[..], &TAIL].concat();
+    let mut out = Vec::with_capacity(1 << 20);
+    Decompress::new(false)
+        .decompress_vec(&data, &mut out, FlushDecompress::Sync)
+        .expect("compressed data");
+    String::from_utf8(out).expect("UTF-8")
+}
+
+/// A text in which there is something to save.
+fn long_text() -> String {
+    "{\"type\":\"message\",\"from\":\"group\",\"data\":{\"number\":1}}".repeat(20)
+}
+
+/// The value of a metric.
+fn metric(server: &ServerProcess, name: &str) -> u64 {
+    let request = "GET /metrics HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
+    let (_, response) = http(server.addr(), request);
+    let text = String::from_utf8(response.body).unwrap();
+    let name = format!("switchboard_{name}_total ");
+    let line = text.lines().find_map(|line| line.strip_prefix(&name));
+    line.expect(&name).parse().unwrap()
+}
+
+#[test]
+fn ex_01_nothing_is_agreed_on_unless_the_server_was_told_to_compress() {
+    let server = ServerProcess::start(&[]);
+    let (mut peer, answer) = Peer::connect_compressed(server.addr(), "/echo", OFFER);
+    assert_eq!(answer, None);
+    peer.expect_echo();
+    peer.send_frame(TEXT, &compressed(b"Hello"));
+    peer.expect_close(1002);
+    peer.expect_eof();
+}
+
+#[test]
+fn ex_01_a_malformed_offer_is_refused_and_an_unknown_one_is_not() {
+    let server = compressing(&[]);
+    for (offer, status) in [
+        ("permessage-deflate;", 400),
+        ("permessage-deflate; server_max_window_bits=\"", 400),
+        ("permessage-deflate, permessage-deflate; =", 400),
+    ] {
+        let field = format!("Sec-WebSocket-Extensions: {offer}\r\n");
+        let mut peer = Peer::open(server.addr());
+        let request = peer::upgrade_request(server.addr(), "/echo", &field);
+        peer.send_raw(request.as_bytes());
+        assert_eq!(peer.next_response().status, status, "{offer}");
+    }
+    let (mut peer, answer) = Peer::connect_compressed(server.addr(), "/echo", "x-unknown; a=b");
+    assert_eq!(answer, None);
+    peer.expect_echo();
+}
+
+#[test]
+fn ex_02_a_client_without_a_usable_offer_is_served_plain() {
+    let server = compressing(&[]);
+    for offer in [
+        "permessage-deflate; unknown_parameter",
+        "permessage-deflate; server_max_window_bits=16",
+        "permessage-deflate; server_no_context_takeover; server_no_context_takeover",
+    ] {
+        let (mut peer, answer) = Peer::connect_compressed(server.addr(), "/echo", offer);
+        assert_eq!(answer, None, "{offer}");
+        peer.send_text(&long_text());
+        peer.expect_text(&long_text());
+    }
+}
+
+#[test]
+fn ex_09_what_comes_compressed_goes_back_compressed() {
+    let server = compressing(&[]);
+    let mut peer = connect(&server, "/echo");
+    let text = long_text();
+    for _ in 0..3 {
+        peer.send_frame(TEXT, &compressed(text.as_bytes()));
+        let frame = peer.next_message();
+        assert!(frame.is_compressed && frame.payload.len() < text.len() / 2);
+        assert_eq!(message(&frame), text);
+    }
+    // In fragments, with a ping inside.
+    let data = compressed(text.as_bytes());
+    peer.send_frame(opcode::COMPRESSED | opcode::TEXT, &data[..10]);
+    peer.send_frame(opcode::FIN | opcode::PING, b"?");
+    peer.send_frame(opcode::CONTINUATION, b"");
+    peer.send_frame(opcode::FIN | opcode::CONTINUATION, &data[10..]);
+    assert_eq!(peer.next_frame().opcode, opcode::PONG);
+    assert_eq!(message(&peer.next_message()), text);
+    // Short and empty ones come back plain, and plain ones may be sent.
+    for text in ["Hello", ""] {
+        peer.send_frame(TEXT, &compressed(text.as_bytes()));
+        peer.expect_text(text);
+        peer.send_text(text);
+        peer.expect_text(text);
+    }
+    peer.send_text(&text);
+    assert_eq!(message(&peer.next_message()), text);
+}
+
+#[test]
+fn ex_04_every_window_is_agreed_on_and_kept_to() {
+    let server = compressing(&[]);
+    // The middle is as long as the window less what the compressor cannot use of it, so that only larger ones see the
+    // beginning again.
+    let middle: String = (0..20_000)
+        .map(|n: u32| char::from(b'a' + (n.pow(2) % 23) as u8))
+        .collect();
+    for bits in 8..=15 {
+        let offer = format!("permessage-deflate; server_max_window_bits={bits}");
+        let (mut peer, answer) = Peer::connect_compressed(server.addr(), "/echo", &offer);
+        let expected = format!("{ANSWER}; server_max_window_bits={bits}");
+        assert_eq!(answer, Some(expected));
+        let text = format!("{middle}{middle}");
+        peer.send_text(&text);
+        let frame = peer.next_message();
+        assert!(frame.is_compressed);
+        // An inflater with the smallest window that the library has, and no output buffer to look back into.
+        let mut inflater = Decompress::new_with_window_bits(false, bits.max(9));
+        let data = [&frame.payload[..], &TAIL].concat();
+        let mut out = Vec::new();
+        let mut chunk = Vec::with_capacity(100);
+        while inflater.total_in() < data.len() as u64 {
+            let at = usize::try_from(inflater.total_in()).unwrap();
+            chunk.clear();
+            inflater
+                .decompress_vec(&data[at..], &mut chunk, FlushDecompress::None)
+                .expect("nothing refers beyond the window");
+            out.extend_from_slice(&chunk);
+        }
+        assert!(out == text.as_bytes(), "{bits}");
+    }
+}
+
+#[test]
+fn ex_06_the_bit_in_a_wrong_place_fails_the_connection() {
+    let server = compressing(&[]);
+    let hello = compressed(b"Hello");
+    for frames in [
+        masked_frame(opcode::FIN | opcode::COMPRESSED | opcode::PING, b""),
+        masked_frame(opcode::FIN | opcode::COMPRESSED | opcode::CLOSE, b""),
+        masked_frame(opcode::FIN | opcode::COMPRESSED, &hello),
+        [
+            masked_frame(opcode::COMPRESSED | opcode::TEXT, &hello),
+            masked_frame(opcode::FIN | opcode::COMPRESSED, b""),
+        ]
+        .concat(),
+        masked_frame(TEXT | 0x20, &hello),
+    ] {
+        let mut peer = connect(&server, "/echo");
+        peer.send_raw(&frames);
+        peer.expect_close(1002);
+        peer.expect_eof();
+    }
+}
+
+#[test]
+fn ex_07_the_limit_holds_for_what_is_inside_before_and_behind_the_border() {
+    let server = compressing(&["--max-message", "10000"]);
+    for first in [opcode::TEXT, opcode::BINARY] {
+        let [fitting, too_long] = [10_000, 10_001].map(|len| compressed(&vec![b'a'; len]));
+        let mut peer = connect(&server, "/echo");
+        peer.send_frame(first | opcode::FIN | opcode::COMPRESSED, &fitting);
+        assert_eq!(message(&peer.next_message()).len(), 10_000);
+        peer.send_frame(first | opcode::COMPRESSED, &fitting[..5]);
+        peer.send_frame(opcode::FIN, &fitting[5..]);
+        assert_eq!(message(&peer.next_message()).len(), 10_000);
+        peer.send_frame(first | opcode::FIN | opcode::COMPRESSED, &too_long);
+        peer.expect_close(1009);
+        peer.expect_eof();
+        let mut peer = connect(&server, "/echo");
+        peer.send_frame(first | opcode::COMPRESSED, &too_long[..5]);
+        peer.send_frame(opcode::FIN, &too_long[5..]);
+        peer.expect_close(1009);
+        peer.expect_eof();
+    }
+}
+
+#[test]
+fn ex_08_corrupt_data_and_bad_text_deliver_nothing() {
+    let server = compressing(&[]);
+    for payload in [
+        b"\xff\xff\xff".to_vec(),
+        compressed(long_text().as_bytes())[..20].to_vec(),
+        [&compressed(b"Hello")[..], b"\xff"].concat(),
+        compressed(b"caf\xC3"),
+    ] {
+        let mut member = connect(&server, "/relay/room?echo=true");
+        let mut peer = connect(&server, "/relay/room");
+        peer.send_frame(TEXT, &payload);
+        peer.expect_close(1007);
+        peer.expect_eof();
+        member.send_text("only this");
+        member.expect_text("only this");
+    }
+    let mut peer = connect(&server, "/echo");
+    peer.send_frame(TEXT, &b"\x00\x00\x00\xff\xff".repeat(10_000));
+    peer.expect_close(1008);
+    peer.expect_eof();
+}
+
+#[test]
+fn ex_10_a_broadcast_is_compressed_once_for_all_who_have_agreed_on_the_same() {
+    // Each loop compresses for its own receivers.
+    for thread_count in [1, 2] {
+        assert_compressed_once(thread_count);
+    }
+}
+
+/// Has one member of a group speak to others, who have agreed on two windows or on nothing.
+fn assert_compressed_once(thread_count: u64) {
+    let server = compressing(&["--threads", &thread_count.to_string()]);
+    let mut plain: Vec<_> = (0..3)
+        .map(|_| Peer::connect(server.addr(), "/relay/room?echo=true"))
+        .collect();
+    let mut alike: Vec<_> = (0..6)
+        .map(|_| connect(&server, "/relay/room?echo=true"))
+        .collect();
+    let offer = "permessage-deflate; server_max_window_bits=10";
+    let mut others: Vec<_> = (0..2)
+        .map(|_| Peer::connect_compressed(server.addr(), "/relay/room?echo=true", offer).0)
+        .collect();
+    let text = long_text();
+    // The first who speaks may do so before the others are members: each of them has heard itself.
+    for peer in plain.iter_mut().chain(&mut alike).chain(&mut others) {
+        peer.send_text("here");
+        while message(&peer.next_message()) != "here" {}
+    }
+    let before = metric(&server, "compressions");
+    alike[0].send_text(&text);
+    for peer in &mut plain {
+        let frame = next_but_greetings(peer);
+        assert!(!frame.is_compressed);
+        assert_eq!(frame.text(), text);
+    }
+    for peer in alike.iter_mut().chain(&mut others) {
+        let frame = next_but_greetings(peer);
+        assert!(frame.is_compressed);
+        assert_eq!(message(&frame), text);
+    }
+    assert_eq!(metric(&server, "compressions") - before, 2 * thread_count);
+    assert!(metric(&server, "compressed_bytes_before") >= 2 * text.len() as u64);
+    assert!(metric(&server, "compressed_bytes_after") < text.len() as u64);
+}
+
+#[test]
+fn ex_10_groups_that_are_excepted_go_plain() {
+    let server = compressing(&["--uncompressed", "secret.**"]);
+    for (group, is_compressed) in [("secret.a", false), ("other", true)] {
+        let mut peer = connect(&server, &format!("/relay/{group}?echo=true"));
+        peer.send_text(&long_text());
+        let frame = peer.next_message();
+        assert_eq!(frame.is_compressed, is_compressed, "{group}");
+        assert_eq!(message(&frame), long_text());
+    }
+}
+
+#[test]
+fn ex_07_many_bombs_in_one_read_are_echoed_one_turn_after_the_other() {
+    let server = compressing(&["--max-outbox", "64MiB", "--soft-outbox", "64MiB"]);
+    let mut peer = connect(&server, "/echo");
+    let text = "a".repeat(1 << 20);
+    let bomb = masked_frame(TEXT, &compressed(text.as_bytes()));
+    assert!(bomb.len() < 1200);
+    let mut bytes = bomb.repeat(40);
+    bytes.extend(masked_frame(opcode::FIN | opcode::TEXT, b"and then this"));
+    peer.send_raw(&bytes);
+    for _ in 0..40 {
+        assert!(message(&peer.next_message()) == text);
+    }
+    peer.expect_text("and then this");
+}
+
+#[test]
+fn our_own_client_compresses_with_our_server_and_without_it() {
+    let mut config = ClientConfig::default();
+    config.offers_compression = true;
+    for flags in [&["--compression"][..], &[]] {
+        let server = ServerProcess::start(flags);
+        let url = format!("ws://{}/echo", server.addr());
+        let mut socket = WebSocket::dial(&url, &config).unwrap();
+        for text in [long_text(), "short".into(), "x".repeat(300_000)] {
+            socket.send_text(&text).unwrap();
+            let event = socket.next_event(Some(peer::DEADLINE)).unwrap();
+            assert_eq!(event, Some(Event::Text(text)));
+        }
+        let bytes_in = metric(&server, "bytes_in");
+        assert_eq!(bytes_in < 100_000, !flags.is_empty(), "{bytes_in}");
+    }
+}
+
+/// The next message that is not one of those with which the peers have greeted each other.
+fn next_but_greetings(peer: &mut Peer) -> Frame {
+    loop {
+        let frame = peer.next_message();
+        if frame.payload != b"here" {
+            return frame;
+        }
+    }
+}
