@@ -8,6 +8,7 @@ use super::patience::after;
 use super::stream::{Stream, lost_or};
 use super::{ClientConfig, ClientError};
 use crate::http::{AnswerBody, Opening, OpeningAnswer, SocketUrl};
+use crate::proto::Deflate;
 
 /// Most bytes of a refusal's body that are kept to be shown.
 const REASON_BYTES_MAX: usize = 1024;
@@ -20,6 +21,8 @@ pub(super) struct Dialed {
     pub(super) stream: Stream<TcpStream>,
     /// The subprotocol that the server chose.
     pub(super) subprotocol: Option<String>,
+    /// How messages may be compressed, if that was agreed on.
+    pub(super) deflate: Option<Deflate>,
     /// What came right behind the server's answer.
     pub(super) input: Vec<u8>,
 }
@@ -46,7 +49,12 @@ pub(super) fn opening(config: &ClientConfig) -> Opening {
     let mut nonce = [0; 16];
     getrandom::fill(&mut nonce).expect("the system has a source of random numbers");
     let subprotocols: Vec<_> = config.subprotocols.iter().map(String::as_str).collect();
-    Opening::new(nonce, &subprotocols)
+    let opening = Opening::new(nonce, &subprotocols);
+    #[cfg(feature = "deflate")]
+    if config.offers_compression {
+        return opening.offering_compression();
+    }
+    opening
 }
 
 /// When the whole exchange has to be done.
@@ -61,7 +69,7 @@ impl Deadline {
     ) -> Result<(Self, Stream<TcpStream>), ClientError> {
         #[cfg(not(feature = "tls"))]
         if url.is_secure() {
-            return Err(ClientError::Encryption);
+            return Err(ClientError::CannotEncrypt);
         }
         let addresses: Vec<_> = (url.host(), url.port())
             .to_socket_addrs()
@@ -148,11 +156,13 @@ impl Deadline {
                 OpeningAnswer::Open {
                     head_len,
                     subprotocol,
+                    deflate,
                 } => {
                     input.drain(..head_len);
                     return Ok(Dialed {
                         stream,
                         subprotocol,
+                        deflate,
                         input,
                     });
                 }

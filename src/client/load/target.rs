@@ -21,7 +21,7 @@ impl LoadTarget {
     /// Its name has no address; or the connection would have to be encrypted.
     pub fn find(url: SocketUrl) -> Result<Self, ClientError> {
         if url.is_secure() {
-            return Err(ClientError::Encryption);
+            return Err(ClientError::CannotEncrypt);
         }
         let failure = |error| ClientError::Resolve(url.host().into(), error);
         let mut addresses = (url.host(), url.port())
