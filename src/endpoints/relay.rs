@@ -48,7 +48,7 @@ const HUB: &str = "@relay";
 #[cfg(test)]
 mod tests {
     use super::RelayPeer;
-    use crate::delivery::Policy;
+    use crate::delivery::{Policy, Terms};
     use crate::endpoints::recorder::Recorder;
     use crate::proto::Message;
 

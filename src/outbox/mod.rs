@@ -735,7 +735,7 @@ mod tests {
             has_feed: bool,
         ) {
             let feed = has_feed.then_some(Feed::DIRECT);
-            let terms = Arc::new(Terms { policy: Policy::DropNewest, notice: None });
+            let terms = Arc::new(Terms { policy: Policy::DropNewest, notice: None, is_plain: false });
             let mut buffer = FrameBuffer::default();
             let ranges: Vec<_> = lens.iter().map(|&len| buffer.encode(OpCode::Binary, &[&vec![7; len]])).collect();
             let shared = buffer.share();

@@ -421,8 +421,7 @@ fn ex_05_a_server_may_keep_its_context_if_it_did_not_say_otherwise() {
             own_window: WindowBits::MAX,
             peer_keeps_context,
         };
-        let mut conversation =
-            Conversation::new(ClientConfig::default().message).with_deflate(Some(deflate));
+        let mut conversation = Conversation::new(LIMITS).with_deflate(Some(deflate));
         let mut bytes = *b"\xc1\x07\xf2\x48\xcd\xc9\xc9\x07\x00\xc1\x05\xf2\x00\x11\x00\x00";
         let mut input = &mut bytes[..];
         let hello = Ok(Some(Event::Text("Hello".into())));
