@@ -57,7 +57,7 @@ fn two_people_talk_on_the_page_and_survive_a_restart() {
 /// A server where another one was, so that pages find it again.
 fn start_at(addr: SocketAddr) -> ServerProcess {
     let listen = addr.to_string();
-    let arguments = [&["serve", "--listen", &listen], FLAGS].concat();
+    let arguments = [&["serve", "--listen", &listen][..], FLAGS].concat();
     ServerProcess::start_command(switchboard(&arguments))
 }
 
