@@ -10,7 +10,7 @@
 //!
 //! | Module | What it is |
 //! |---|---|
-//! | [`proto`] | RFC 6455 over byte slices; knows no socket, no clock, no server |
+//! | [`proto`] | RFC 6455 and 7692 over byte slices; knows no socket, no clock, no server |
 //! | [`http`] | request heads and small bodies, the opening handshake, responses |
 //! | `tls` | encryption between session and socket; knows no socket |
 //! | [`delivery`], [`clock`] | the words that the layers share: who is meant, when it is |

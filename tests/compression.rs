@@ -300,6 +300,37 @@ fn ex_10_groups_that_are_excepted_go_plain() {
 }
 
 #[test]
+fn ex_10_what_was_said_in_an_excepted_group_stays_plain_for_those_who_come_late() {
+    let server = compressing(&["--uncompressed", "secret.**", "--history", "**=10"]);
+    let text = long_text().replace('"', "'");
+    for (group, is_compressed) in [("secret.a", false), ("other", true)] {
+        let mut first = connect(&server, "/ws");
+        first.send_text(&format!("{{\"type\":\"joinGroup\",\"group\":\"{group}\"}}"));
+        first.send_text(&format!(
+            "{{\"type\":\"sendToGroup\",\"group\":\"{group}\",\"dataType\":\"text\",\"data\":\"{text}\"}}"
+        ));
+        assert_eq!(next_with(&mut first, &text).is_compressed, is_compressed);
+        let mut late = connect(&server, "/ws");
+        late.send_text(&format!(
+            "{{\"type\":\"joinGroup\",\"group\":\"{group}\",\"history\":true}}"
+        ));
+        let frame = next_with(&mut late, "\"history\":true");
+        assert!(message(&frame).contains(&text));
+        assert_eq!(frame.is_compressed, is_compressed, "{group}");
+    }
+}
+
+/// The next message that says this somewhere.
+fn next_with(peer: &mut Peer, text: &str) -> Frame {
+    loop {
+        let frame = peer.next_message();
+        if message(&frame).contains(text) {
+            return frame;
+        }
+    }
+}
+
+#[test]
 fn ex_07_many_bombs_in_one_read_are_echoed_one_turn_after_the_other() {
     let server = compressing(&["--max-outbox", "64MiB", "--soft-outbox", "64MiB"]);
     let mut peer = connect(&server, "/echo");

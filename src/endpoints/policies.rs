@@ -43,7 +43,7 @@ impl GroupPolicies {
         notice: impl FnOnce() -> Option<Notice>,
     ) -> Option<Arc<Terms>> {
         let policy = self.of(name);
-        let is_plain = self.uncompressed.iter().any(|it| it.matches(name));
+        let is_plain = self.is_plain(name);
         (is_plain || policy != Policy::Close).then(|| {
             let notice = notice();
             Arc::new(Terms {
@@ -52,6 +52,24 @@ impl GroupPolicies {
                 is_plain,
             })
         })
+    }
+}
+
+impl GroupPolicies {
+    /// The terms of what was said to `name` before, which is no message that could be dropped, but stays uncompressed.
+    pub(super) fn plain_terms(&self, name: &str) -> Option<Arc<Terms>> {
+        self.is_plain(name).then(|| {
+            Arc::new(Terms {
+                policy: Policy::Close,
+                notice: None,
+                is_plain: true,
+            })
+        })
+    }
+
+    /// Whether messages to `name` are never compressed.
+    fn is_plain(&self, name: &str) -> bool {
+        self.uncompressed.iter().any(|it| it.matches(name))
     }
 }
 

@@ -90,7 +90,8 @@ impl<H: Handler, S: Socket> EventLoop<H, S> {
         };
         let (mut whole_count, mut queued_count, mut byte_count) = (0, 0, 0);
         let parcel = &mut delivery.frame;
-        let may_compress = parcel.may_be_compressed(delivery.terms.as_deref());
+        let may_compress =
+            self.application.compresses && parcel.may_be_compressed(delivery.terms.as_deref());
         for &id in self.registry.recipients(&delivery.recipients) {
             if delivery.except.contains(id) {
                 continue;
@@ -98,8 +99,12 @@ impl<H: Handler, S: Socket> EventLoop<H, S> {
             let Some(connection) = self.connections.get_mut(key_of(id)) else {
                 continue;
             };
-            let deflate = connection.deflate().filter(|_| may_compress);
-            let frames = parcel.for_receiver(deflate, &mut self.compression, &self.now.counters);
+            let frames = if may_compress {
+                let counters = &self.now.counters;
+                parcel.for_receiver(connection.deflate(), &mut self.compression, counters)
+            } else {
+                &parcel.plain
+            };
             match connection.take_batch(id, frames, &batch, &self.now) {
                 Taken::Whole => {
                     whole_count += 1;
@@ -137,7 +142,8 @@ impl<H: Handler, S: Socket> EventLoop<H, S> {
             .terms
             .as_ref()
             .and_then(|terms| Some((self.registry.feed(&delivery.recipients)?, terms)));
-        let may_compress = message.may_be_compressed(delivery.terms.as_deref());
+        let may_compress =
+            self.application.compresses && message.may_be_compressed(delivery.terms.as_deref());
         for &id in receivers {
             let Some(connection) = self
                 .connections
@@ -147,7 +153,8 @@ impl<H: Handler, S: Socket> EventLoop<H, S> {
                 continue;
             };
             let deflate = connection.deflate().filter(|_| may_compress);
-            let frame = message.for_receiver(deflate, &mut self.compression, &self.now.counters);
+            let counters = &self.now.counters;
+            let frame = message.for_receiver(deflate, &mut self.compression, counters);
             let pushed = match (&connection.recovery, feed) {
                 // What it loses it is sent again, so nothing may be missing in its count.
                 (Some(_), _) => numbered

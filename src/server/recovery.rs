@@ -148,6 +148,7 @@ impl<P, S: Socket> Connection<P, S> {
             now.moment,
             &mut self.outbox,
         );
+        application.compresses |= attachment.recover.handshake.deflate().is_some();
         self.session.expire_at(recovery.expires_at);
         let (handler, mut out) = application.for_session(id);
         handler.on_recovered(peer, &mut out);

@@ -21,7 +21,7 @@ use std::str::FromStr;
 use super::home::Homes;
 use super::pattern::Pattern;
 use crate::delivery::{Delivery, GroupName, Recipients, SessionId};
-use crate::endpoints::Outgoing;
+use crate::endpoints::{GroupPolicies, Outgoing};
 use crate::proto::OpCode;
 
 /// Which groups remember how much of what was said in them.
@@ -184,7 +184,12 @@ impl History {
     }
 
     /// Something has happened in a group whose home this loop is.
-    pub(super) fn on_news(&mut self, news: News, out: &mut Outgoing<'_>) {
+    pub(super) fn on_news(
+        &mut self,
+        news: News,
+        policies: &GroupPolicies,
+        out: &mut Outgoing<'_>,
+    ) {
         match news {
             News::Said {
                 group,
@@ -192,12 +197,14 @@ impl History {
                 count_max,
             } => self.push(group, message, count_max),
             News::Joined(group, session) => {
+                let terms = policies.plain_terms(group.name());
                 let ring = self.rings.get(&group);
                 for message in ring.iter().flat_map(|ring| &ring.messages) {
                     let (_brace, head) = message.split_last().unwrap_or((&b'}', &[]));
                     let parts = [head, br#","history":true}"#];
                     let recipient = Recipients::Member(session, group.clone());
-                    out.deliver(Delivery::to(recipient), OpCode::Text, &parts, None);
+                    let delivery = Delivery::to(recipient).on(terms.clone());
+                    out.deliver(delivery, OpCode::Text, &parts, None);
                 }
             }
         }

@@ -162,7 +162,7 @@ impl Hubs {
     pub(in crate::endpoints) fn on_note(&mut self, Note(kind): Note, out: &mut Outgoing<'_>) {
         match kind {
             Kind::Presence(news) => self.presence.on_news(news, out),
-            Kind::History(news) => self.history.on_news(news, out),
+            Kind::History(news) => self.history.on_news(news, &self.policies, out),
         }
     }
 

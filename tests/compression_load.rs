@@ -1,0 +1,141 @@
+//! What compression costs: memory of idle clients, memory of a bomb, processor time of a message to many
+//! (`cargo test --release --test compression_load -- --ignored --nocapture --test-threads 1`).
+#![cfg(feature = "deflate")]
+
+mod peer;
+mod server_process;
+
+use std::time::Duration;
+
+use flate2::{Compress, Compression, FlushCompress};
+use peer::{Peer, http, opcode};
+use server_process::ServerProcess;
+
+const OFFER: &str = "permessage-deflate; client_max_window_bits";
+const COMPRESSED_TEXT: u8 = opcode::FIN | opcode::COMPRESSED | opcode::TEXT;
+
+/// Who is measured, and who is there before, so that what the first ones cost does not count.
+const CROWD: usize = 2000;
+
+fn compressed(bytes: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(bytes.len() / 100 + 10_000);
+    Compress::new(Compression::new(9), false)
+        .compress_vec(bytes, &mut out, FlushCompress::Sync)
+        .unwrap();
+    out.truncate(out.len() - 4);
+    out
+}
+
+/// A client, and whether it has agreed to compress.
+fn connect(server: &ServerProcess, path: &str, compresses: bool) -> Peer {
+    if !compresses {
+        return Peer::connect(server.addr(), path);
+    }
+    let (peer, answer) = Peer::connect_compressed(server.addr(), path, OFFER);
+    assert!(answer.is_some());
+    peer
+}
+
+/// So many clients who have said something and heard it, and do nothing now.
+fn gather(server: &ServerProcess, compresses: bool) -> Vec<Peer> {
+    let text = "{\"some\":\"text\"}".repeat(50);
+    let mut peers: Vec<_> = (0..CROWD)
+        .map(|_| connect(server, "/echo", compresses))
+        .collect();
+    for peer in &mut peers {
+        if compresses {
+            peer.send_frame(COMPRESSED_TEXT, &compressed(text.as_bytes()));
+        } else {
+            peer.send_text(&text);
+        }
+        assert_eq!(peer.next_message().is_compressed, compresses);
+    }
+    peers
+}
+
+#[test]
+#[ignore = "needs 5,000 descriptors: ulimit -n 5000"]
+fn ex_10_an_idle_client_that_compresses_costs_as_much_as_any_other() {
+    let [plain, compressed] = [false, true].map(|compresses| {
+        let server = ServerProcess::start(&["--compression", "--threads", "1"]);
+        let before = gather(&server, compresses);
+        let first_kib = server.rss_kib();
+        let measured = gather(&server, compresses);
+        let more_kib = server.rss_kib() - first_kib;
+        assert_eq!(before.len(), measured.len());
+        more_kib * 1024 / CROWD as u64
+    });
+    println!("EX-10: bytes per idle client: {plain} (plain), {compressed} (compressed)");
+    assert!(compressed <= plain + plain / 10);
+}
+
+#[test]
+#[ignore = "needs an optimised server, which starts with less: --release"]
+fn ex_07_a_bomb_costs_the_limit_and_no_more() {
+    let server = ServerProcess::start(&["--compression", "--threads", "1"]);
+    // What everyone needs who compresses is there before.
+    let mut first = connect(&server, "/echo", true);
+    first.send_frame(COMPRESSED_TEXT, &compressed(&[b'a'; 1000]));
+    first.next_message();
+    let before_kib = server.peak_rss_kib();
+    // As much as fits into one read, so that its own bytes do not count.
+    let bomb = compressed(&vec![0; 100 << 20]);
+    assert!(bomb.len() < 110 << 10);
+    let mut peer = connect(&server, "/echo", true);
+    peer.send_frame(COMPRESSED_TEXT, &bomb);
+    peer.expect_close(1009);
+    let more_kib = server.peak_rss_kib() - before_kib;
+    println!(
+        "EX-07: 100 MiB of zeros in {} bytes: {more_kib} KiB at the peak",
+        bomb.len()
+    );
+    // The limit of 1 MiB, 64 KiB, and the message itself while it is put together.
+    assert!(more_kib <= 1024 + 64 + 128, "{more_kib}");
+}
+
+#[test]
+#[ignore = "needs a calm machine and 2,000 descriptors: ulimit -n 2000"]
+fn ex_10_a_message_to_a_thousand_costs_one_compression_and_little_time() {
+    const MESSAGES: u32 = 200;
+    let text =
+        "{\"type\":\"message\",\"from\":\"group\",\"group\":\"room\",\"data\":\"some text\"},"
+            .repeat(15);
+    let text = &text[..1024];
+    let [plain, compressed] = [false, true].map(|compresses| {
+        let server = ServerProcess::start(&["--compression", "--threads", "1"]);
+        let mut members: Vec<_> = (0..1000)
+            .map(|_| connect(&server, "/relay/room?echo=true", compresses))
+            .collect();
+        let mut round = |members: &mut Vec<Peer>| {
+            members[0].send_text(text);
+            for member in members {
+                assert_eq!(member.next_message().is_compressed, compresses);
+            }
+        };
+        round(&mut members);
+        let compressions = compression_count(&server);
+        let before = server.processor_time();
+        for _ in 0..MESSAGES {
+            round(&mut members);
+        }
+        let time: Duration = (server.processor_time() - before) / MESSAGES;
+        let compressions = compression_count(&server) - compressions;
+        assert_eq!(
+            compressions,
+            if compresses { u64::from(MESSAGES) } else { 0 }
+        );
+        time
+    });
+    println!("EX-10: a message to 1,000: {plain:?} (plain), {compressed:?} (compressed)");
+    assert!(compressed < plain * 13 / 10);
+}
+
+/// How many messages the server has compressed.
+fn compression_count(server: &ServerProcess) -> u64 {
+    let request = "GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+    let (_, response) = http(server.addr(), request);
+    let text = String::from_utf8(response.body).unwrap();
+    let mut lines = text.lines();
+    let count = lines.find_map(|line| line.strip_prefix("switchboard_compressions_total "));
+    count.expect("the metric").parse().unwrap()
+}
