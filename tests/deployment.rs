@@ -69,6 +69,7 @@ fn every_flag_and_every_variable_exists() {
     // Flags of other programs.
     let foreign = [
         "--release",
+        "--no-default-features",
         "--locked",
         "--target",
         "--ulimit",
