@@ -163,8 +163,8 @@ impl WebSocket {
         let until = timeout.map(|timeout| after(Instant::now(), timeout));
         loop {
             match self.next_event_or_ring(until)? {
-                // Somebody sends something, which is no event.
-                None if !self.is_ended && until.is_none_or(|until| Instant::now() < until) => {}
+                // Somebody sends something, which is no event; the end may have come with it, which is one.
+                None if !self.is_told() && until.is_none_or(|until| Instant::now() < until) => {}
                 event => return Ok(event),
             }
         }
@@ -220,6 +220,11 @@ impl WebSocket {
     #[must_use]
     pub fn subprotocol(&self) -> Option<&str> {
         self.subprotocol.as_deref()
+    }
+
+    /// Whether the WebSocket has ended, and there is nothing left to tell of it.
+    fn is_told(&self) -> bool {
+        self.is_ended && self.queue.is_empty() && self.failure.is_none()
     }
 
     fn send(&mut self, opcode: OpCode, payload: &[u8]) -> Result<(), ClientError> {
