@@ -12,6 +12,7 @@ use switchboard::client::load::{Load, LoadConfig, LoadMode, LoadTarget, Pace};
 use switchboard::client::{ClientConfig, ClientError};
 
 use self::bar::Bar;
+use super::hub_access::Terms;
 use super::interrupt::on_interrupt;
 use super::place;
 use super::quantity::{Size, Span};
@@ -77,13 +78,8 @@ pub(super) struct Bench {
     #[arg(long, value_parser = BoolishValueParser::new())]
     i_own_this_server: bool,
 
-    /// Token to get in with; other users of this machine can read it here, so prefer the environment variable
-    #[arg(long, value_name = "TOKEN")]
-    token: Option<String>,
-
-    /// Time for each connection to be opened
-    #[arg(long, value_name = "TIME", default_value_t = ClientConfig::default().dial_timeout.into())]
-    timeout: Span,
+    #[command(flatten)]
+    terms: Terms,
 }
 
 /// What the clients do, as it stands on the command line.
@@ -101,9 +97,9 @@ impl Bench {
     ///
     /// The flags contradict each other, the server cannot be reached or is not ours to load, or something went wrong.
     pub(super) fn run(self) -> Result<(), Failure> {
-        let config = self.config()?;
-        let target =
-            LoadTarget::find(place::endpoint(&self.url)?).map_err(|error| say_why(&error))?;
+        let url = place::endpoint(&self.url)?;
+        let config = self.config(self.terms.client_config(&url, None)?)?;
+        let target = LoadTarget::find(url).map_err(|error| say_why(&error))?;
         if !target.is_loopback() && !self.i_own_this_server {
             return Err(Failure::Usage(format!(
                 "{} is on another machine: a load can do harm there; \
@@ -136,8 +132,9 @@ impl Bench {
         }
     }
 
-    fn config(&self) -> Result<LoadConfig, Failure> {
+    fn config(&self, client: ClientConfig) -> Result<LoadConfig, Failure> {
         let mut config = LoadConfig::default();
+        config.client = client;
         config.mode = match self.mode {
             Mode::Echo => LoadMode::Echo,
             Mode::FanOut => LoadMode::FanOut,
@@ -151,11 +148,6 @@ impl Bench {
         config.payload_len = self.size.in_memory();
         config.is_text = !self.binary;
         config.duration = self.duration.duration();
-        config.client.dial_timeout = self.timeout.duration();
-        if let Some(token) = &self.token {
-            let field = ("Authorization".into(), format!("Bearer {token}"));
-            config.client.fields.push(field);
-        }
         let clients_min = if self.mode == Mode::FanOut { 2 } else { 1 };
         let refuse = |text: &str| Err(Failure::Usage(text.into()));
         if config.client_count < clients_min {
