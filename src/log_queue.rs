@@ -164,6 +164,15 @@ mod tests {
         );
     }
 
+    /// All that was queued.
+    fn texts(entries: &Receiver<Entry>) -> Vec<String> {
+        let text = |entry| match entry {
+            Entry::Line { text, .. } => text,
+            Entry::Flush(_) => "flush".into(),
+        };
+        entries.iter().map(text).collect()
+    }
+
     #[test]
     fn lg_04_what_does_not_fit_into_the_queue_is_counted_and_nobody_waits() {
         let (queue, entries) = queue(2);
@@ -174,14 +183,15 @@ mod tests {
         assert_eq!(queue.lost_count.load(Ordering::Relaxed), 2);
         queue.flush();
         drop(queue);
-        let lines: Vec<_> = entries
-            .iter()
-            .map(|entry| match entry {
-                Entry::Line { text, .. } => text,
-                Entry::Flush(_) => "flush".into(),
-            })
-            .collect();
-        assert_eq!(lines, ["a", "b"]);
+        assert_eq!(texts(&entries), ["a", "b"]);
+    }
+
+    #[test]
+    fn lg_01_what_is_queued_is_one_clean_line() {
+        let (queue, entries) = queue(1);
+        log(&queue, Level::Info, "a\r\nERROR b\u{1b}[2J");
+        drop(queue);
+        assert_eq!(texts(&entries), ["a\\r\\nERROR b\\u{1b}[2J"]);
     }
 
     #[test]
