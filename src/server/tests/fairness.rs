@@ -1,6 +1,7 @@
 //! Who is served first while somebody sends a lot.
 
-use super::rig::{Received, Rig, upgrade};
+use super::received::Received;
+use super::rig::{Rig, upgrade};
 use super::text;
 use crate::config::Config;
 

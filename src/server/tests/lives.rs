@@ -8,7 +8,8 @@ use std::time::Duration;
 use proptest::collection::vec;
 use proptest::prelude::*;
 
-use super::rig::{Received, Rig, Script, get, upgrade};
+use super::received::Received;
+use super::rig::{Rig, Script, get, upgrade};
 use super::wire::{Fault, Wire};
 use super::{BREAKS, frame, lies_of, text};
 use crate::proto::OpCode;
