@@ -116,7 +116,12 @@ impl Queue {
             }
             let mut slices = [IoSlice::new(&[]); SLICE_COUNT_MAX];
             let count = self.gather(&mut slices, left);
-            let Some(written) = write_once(io, |io| io.write_vectored(&slices[..count]))? else {
+            let written = match &slices[..count] {
+                // The plain call is the cheaper one.
+                [slice] => write_once(io, |io| io.write(slice))?,
+                slices => write_once(io, |io| io.write_vectored(slices))?,
+            };
+            let Some(written) = written else {
                 return Ok(self.on_blocked(now));
             };
             self.stalled_since = None;

@@ -10,7 +10,7 @@ use mio::net::TcpStream;
 use super::accounts::{Metered, Sent, Since};
 use super::activity::Activity;
 use super::application::Application;
-use super::link::Link;
+use super::link::{Link, Parting};
 use super::load::Loads;
 use super::places::Places;
 use super::recovery::Recovery;
@@ -198,10 +198,7 @@ impl<P, S: Socket> Connection<P, S> {
         if self.is_blocked {
             self.outbox.keep_blocked();
         } else if !self.session.is_closed() && self.link.has_socket() {
-            let budget = now.config.write_budget_bytes;
-            let mut link = Metered::new(&mut self.link);
-            let flushed = self.outbox.write_to(&mut link, budget, now.moment);
-            let byte_count = link.byte_count;
+            let (flushed, byte_count) = self.write_owed(now);
             now.counters.bytes_out.add(byte_count as u64);
             self.tally_sent(byte_count, 0);
             match flushed.and_then(|flushed| self.link.push(flushed)) {
@@ -221,6 +218,21 @@ impl<P, S: Socket> Connection<P, S> {
             progress = Progress::Unfinished;
         }
         progress
+    }
+
+    /// Writes what is owed; also returns how many bytes went out.
+    fn write_owed(&mut self, now: &Now) -> (io::Result<Flushed>, usize) {
+        let budget = now.config.write_budget_bytes;
+        if self.session.is_parting() {
+            let mut link = Parting(&mut self.link);
+            let mut link = Metered::new(&mut link);
+            let flushed = self.outbox.write_to(&mut link, budget, now.moment);
+            (flushed, link.byte_count)
+        } else {
+            let mut link = Metered::new(&mut self.link);
+            let flushed = self.outbox.write_to(&mut link, budget, now.moment);
+            (flushed, link.byte_count)
+        }
     }
 
     fn on_flushed(&mut self, now: &Now) {

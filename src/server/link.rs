@@ -202,6 +202,15 @@ impl<S: Socket> Link<S> {
         }
     }
 
+    /// Writes what is the last before [`Link::finish`].
+    fn write_last(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        match self {
+            #[cfg(feature = "tls")]
+            Self::Encrypted(_) => self.write_vectored(slices),
+            plain => plain.socket(ErrorKind::WouldBlock)?.write_last(slices),
+        }
+    }
+
     /// Ends our side of the stream. `WouldBlock` means that [`Link::push`] will do it.
     pub(super) fn finish(&mut self) -> io::Result<()> {
         match self {
@@ -253,6 +262,23 @@ impl<S: Socket> Write for Link<S> {
             }
             plain => plain.socket(ErrorKind::WouldBlock)?.write_vectored(slices),
         }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// A link to which the last is written before [`Link::finish`].
+pub(super) struct Parting<'a, S>(pub(super) &'a mut Link<S>);
+
+impl<S: Socket> Write for Parting<'_, S> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.write_last(&[IoSlice::new(bytes)])
+    }
+
+    fn write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        self.0.write_last(slices)
     }
 
     fn flush(&mut self) -> io::Result<()> {

@@ -5,12 +5,12 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use mio::net::{TcpListener, TcpStream};
+use mio::net::TcpStream;
 use mio::{Interest, Registry, Token};
 
 use super::link::Link;
 use super::refusals::Refusals;
-use super::socket::Socket;
+use super::socket::{Socket, listen};
 use crate::clock::Moment;
 use crate::config::Config;
 use crate::handler::Entrance;
@@ -63,7 +63,7 @@ impl Listener<TcpStream> {
         let metrics = config.metrics_listen.map(|addr| (Entrance::Metrics, addr));
         let sockets = public
             .chain(metrics)
-            .map(|(entrance, address)| match listen(address) {
+            .map(|(entrance, address)| match listen(address, QUEUE_LEN) {
                 Ok(socket) => Ok((entrance, socket)),
                 Err(error) => Err((address, error)),
             })
@@ -199,14 +199,6 @@ impl<S: Socket> Listener<S> {
     }
 }
 
-/// A socket that listens on an address, with a queue of [`QUEUE_LEN`].
-fn listen(address: SocketAddr) -> io::Result<TcpListener> {
-    let socket = TcpListener::bind(address)?;
-    // It listens already; to say so again is how the length of its queue is changed.
-    rustix::net::listen(&socket, QUEUE_LEN)?;
-    Ok(socket)
-}
-
 /// Whether an error of `accept` is about the connection that waited, so that the next one can be taken.
 fn is_of_one_connection(error: &io::Error) -> bool {
     matches!(
@@ -221,23 +213,4 @@ fn is_of_one_connection(error: &io::Error) -> bool {
             | io::ErrorKind::NetworkDown
             | io::ErrorKind::PermissionDenied
     )
-}
-
-#[cfg(test)]
-mod tests {
-    use std::net;
-
-    use super::*;
-
-    #[test]
-    fn a_burst_of_connections_waits_in_the_queue() {
-        let socket = listen(SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
-        let address = socket.local_addr().unwrap();
-        // An attempt that is dropped is repeated after a second.
-        let patience = Duration::from_millis(900);
-        let waiting: Vec<_> = (0..300)
-            .map(|_| net::TcpStream::connect_timeout(&address, patience).expect("a place"))
-            .collect();
-        assert_eq!(waiting.len(), 300);
-    }
 }

@@ -239,6 +239,15 @@ impl Lifecycle {
         self.fate_mut().ending.cause = cause;
     }
 
+    /// Whether our side of the stream is to be ended as soon as everything is written.
+    #[inline]
+    pub(super) fn is_parting(&self) -> bool {
+        self.stage == Stage::Lingering
+            && !self.owes_close_frame
+            && !self.has_ended_stream
+            && !self.has_peer_ended_stream
+    }
+
     /// Everything is written; returns whether our side of the stream is to be ended now, which it is once.
     pub(super) fn on_flushed(&mut self, now: Moment, config: &Config) -> bool {
         if self.stage != Stage::Lingering || self.owes_close_frame || self.has_ended_stream {

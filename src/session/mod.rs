@@ -331,6 +331,14 @@ impl Session {
         self.life.linger(cause, now, config);
     }
 
+    /// Whether what is to be written now is the last of all: [`Session::on_flushed`] will say that our side of the stream is
+    /// to be ended.
+    #[must_use]
+    #[inline]
+    pub fn is_parting(&self) -> bool {
+        self.life.is_parting()
+    }
+
     /// Everything is written. Returns whether our side of the stream is to be ended now; the peer then has until
     /// the linger deadline to end its own.
     pub fn on_flushed(&mut self, now: Moment, config: &Config) -> bool {
