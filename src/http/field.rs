@@ -41,8 +41,10 @@ pub(super) fn list_elements<'a>(
 }
 
 /// Whether one whole element of the comma list is `token`, ASCII case ignored.
-pub(super) fn list_has<'a>(values: impl Iterator<Item = &'a [u8]>, token: &str) -> bool {
-    list_elements(values).any(|element| element.eq_ignore_ascii_case(token.as_bytes()))
+pub(super) fn list_has<'a>(mut values: impl Iterator<Item = &'a [u8]>, token: &str) -> bool {
+    let is_wanted = |element: &[u8]| element.eq_ignore_ascii_case(token.as_bytes());
+    // Nearly every list has one element.
+    values.any(|value| is_wanted(value) || list_elements([value].into_iter()).any(is_wanted))
 }
 
 /// `text` without the spaces and tabs around it (RFC 9110 5.6.3).
