@@ -106,7 +106,7 @@ fn ex_10_a_message_to_a_thousand_costs_one_compression_and_little_time() {
         let mut members: Vec<_> = (0..1000)
             .map(|_| connect(&server, "/relay/room?echo=true", compresses))
             .collect();
-        let mut round = |members: &mut Vec<Peer>| {
+        let round = |members: &mut Vec<Peer>| {
             members[0].send_text(text);
             for member in members {
                 assert_eq!(member.next_message().is_compressed, compresses);

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use super::backoff::{Backoff, is_passing};
 use super::ledger::{Ledger, refused_here};
 use super::sender::{HubSender, Order};
+use super::wire::SUBPROTOCOLS;
 use super::{Answer, Delivered, HubConfig, HubError, HubEvent, Payload, Request, RequestError};
 use crate::client::dial::dial;
 use crate::client::doorbell::Doorbell;
@@ -17,11 +18,6 @@ use crate::client::{ClientError, Ending, Event, WebSocket};
 use crate::http::SocketUrl;
 use crate::proto::CloseCode;
 
-/// The subprotocols that are offered, the recoverable one first.
-const SUBPROTOCOLS: [&str; 2] = [
-    "json.reliable.webpubsub.azure.v1",
-    "json.webpubsub.azure.v1",
-];
 /// How long a message may have come without the server being told.
 const SEQUENCE_ACK_WAIT: Duration = Duration::from_secs(1);
 

@@ -7,6 +7,12 @@ use serde_json::value::RawValue;
 
 use super::{Delivered, HubEvent, HubMessage, Payload, Presence, Refusal, Request};
 
+/// The subprotocols that are offered, the recoverable one first.
+pub(super) const SUBPROTOCOLS: [&str; 2] = [
+    "json.reliable.webpubsub.azure.v1",
+    "json.webpubsub.azure.v1",
+];
+
 /// What a server says, as far as it concerns more than the application.
 #[derive(Debug, PartialEq)]
 pub(super) enum ServerMessage {

@@ -184,12 +184,7 @@ impl History {
     }
 
     /// Something has happened in a group whose home this loop is.
-    pub(super) fn on_news(
-        &mut self,
-        news: News,
-        policies: &GroupPolicies,
-        out: &mut Outgoing<'_>,
-    ) {
+    pub(super) fn on_news(&mut self, news: News, policies: &GroupPolicies, out: &mut Outgoing<'_>) {
         match news {
             News::Said {
                 group,
