@@ -1,8 +1,8 @@
 //! TLS (RFC 8446, RFC 5246) between a session and whatever carries its bytes; knows no socket.
 //!
-//! A [`Layer`] is one end of an encrypted connection. It reads from a carrier and writes to it, and both may take their
+//! A layer is one end of an encrypted connection. It reads from a carrier and writes to it, and both may take their
 //! time: what it has decrypted and what it has still to send is asked for, since no event of a socket tells. An
-//! [`Acceptor`] makes such layers for a server, [`connect`] for a client.
+//! acceptor makes such layers for a server, a connector for a client.
 //!
 //! Versions are 1.2 and 1.3, the application protocol is `http/1.1`. Sessions are resumed by tickets, which take no
 //! memory. There is no early data, which could be replayed, no renegotiation, and no compression.
