@@ -1,6 +1,7 @@
 //! `switchboard bench` as a child process: against our own server, an independent one, and servers that misbehave.
 
 mod server_process;
+mod terminal;
 
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::process::{Command, Stdio};
@@ -10,6 +11,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 use server_process::{Ended, ServerProcess, run, switchboard, with_limit};
+use terminal::Terminal;
 use tungstenite::Message;
 
 /// What a misbehaving server does with a message that came: what it sends instead.
@@ -392,5 +394,27 @@ fn ctrl_c_ends_early_with_the_figures() {
     assert!(
         stdout.contains("received") && stdout.contains("p99.99"),
         "{stdout}"
+    );
+}
+
+#[test]
+fn a_terminal_shows_the_rate_of_the_moment_and_then_the_figures_alone() {
+    let server = ServerProcess::start(&[]);
+    let url = format!("ws://{}/echo", server.addr());
+    let flags = ["bench", &url, "--clients", "2", "--duration", "1h"];
+    let mut terminal = Terminal::start(switchboard(&flags));
+    let line = terminal.await_line(" a second");
+    assert!(!line.contains("errors"), "{line}");
+    terminal.signal("INT");
+    assert_eq!(terminal.wait().code(), Some(0));
+    let lines = terminal.lines();
+    let first = lines.iter().find(|line| !line.is_empty());
+    assert!(
+        first.is_some_and(|line| line.starts_with("echo at ")),
+        "{lines:#?}"
+    );
+    assert!(
+        lines.iter().any(|line| line.starts_with("latency")),
+        "{lines:#?}"
     );
 }

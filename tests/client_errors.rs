@@ -1,5 +1,8 @@
 //! What the commands that connect say when they cannot: one line on standard error, an exit code, and never a backtrace.
 
+#[cfg(feature = "tls")]
+#[path = "tls/authority.rs"]
+mod authority;
 mod server_process;
 mod token;
 
@@ -210,6 +213,28 @@ fn a_server_that_says_nothing_is_given_up_in_the_time_that_was_asked_for() {
 fn encryption_where_there_is_none_is_one_line() {
     let plain = answering("HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n");
     assert_all_fail(&format!("wss://{plain}/ws?planted"), 1, "");
+}
+
+#[cfg(feature = "tls")]
+#[test]
+fn ac_11_a_certificate_that_is_not_trusted_is_one_line_of_every_command() {
+    use authority::Authority;
+    let (ours, strangers) = (
+        Authority::new("errors_ours"),
+        Authority::new("errors_theirs"),
+    );
+    let [certificate, key] = strangers.sign("server", &Authority::params());
+    let server = ServerProcess::start(&["--tls-cert", &certificate, "--tls-key", &key]);
+    let url = format!("wss://{}/ws?planted", server.addr());
+    for arguments in SOCKET_COMMANDS.into_iter().chain(HTTP_COMMANDS) {
+        let mut command = command(arguments, &url, "10s");
+        command
+            .args(["--ca", &ours.path("ca.pem")])
+            .env("SWITCHBOARD_ACCESS_KEY", token::KEY);
+        let line =
+            "the server cannot be trusted: the certificate is signed by nobody who is trusted\n";
+        assert_fails(command, 1, line);
+    }
 }
 
 #[test]

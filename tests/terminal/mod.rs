@@ -1,4 +1,5 @@
 //! A program on a pseudo-terminal: keys go in, and what a person would see comes out.
+#![allow(dead_code, reason = "each test file uses a part of it")]
 
 mod picture;
 

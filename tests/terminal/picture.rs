@@ -86,6 +86,7 @@ impl Picture {
                 let (row, column) = self.current_row();
                 row.truncate(column);
             }
+            ("K", "2") => self.current_row().0.clear(),
             ("J", "" | "0") => {
                 let (row, column) = self.current_row();
                 row.truncate(column);
