@@ -258,6 +258,31 @@ fn a_stall_shows_in_all_messages_that_were_due_meanwhile() {
 }
 
 #[test]
+fn a_message_that_the_socket_does_not_take_in_time_is_late_from_when_it_was_due() {
+    let stalls = foreign(|number, message| {
+        if number == 1 {
+            // The stall itself is what is looked for.
+            thread::sleep(Duration::from_secs(1));
+        }
+        vec![message]
+    });
+    // More than sockets and queues hold: most of it is sent after the stall, and is back within moments.
+    let flags = [
+        "--clients",
+        "1",
+        "--size",
+        "2MiB",
+        "--rate",
+        "50",
+        "--duration",
+        "1500ms",
+    ];
+    let figures = clean(&format!("ws://{stalls}/"), &flags);
+    let p50 = figures["latency_us"]["p50"].as_f64().unwrap();
+    assert!(p50 > 500_000.0, "{figures}");
+}
+
+#[test]
 fn the_table_has_counts_rates_and_percentiles() {
     let server = ServerProcess::start(&[]);
     let url = format!("ws://{}/echo?access_token=planted", server.addr());

@@ -217,10 +217,10 @@ impl Course {
     /// Sends what is due.
     fn send_due(&mut self, schedule: &mut Schedule, end: Instant) {
         self.heard.clear();
-        let now = Instant::now().min(end);
+        let now = Instant::now();
         loop {
             let due = schedule.next_due();
-            if due > now {
+            if due > now || due >= end {
                 return;
             }
             let place = match self.config.mode {
