@@ -95,3 +95,28 @@ fn is_forwarded(request: &Request<'_>) -> bool {
         .iter()
         .any(|name| request.header_values(name).next().is_some())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::endpoints::recorder::request;
+
+    #[test]
+    fn ht_10_ready_is_who_accepts_and_alive_is_who_turns() {
+        let metrics = Metrics::new(2);
+        let vitals = Vitals::new(LoopPlace::ALONE, &metrics);
+        let statuses = || {
+            [Probe::Health, Probe::Readiness].map(|probe| {
+                let arrival = Arrival::of_a_test(0);
+                let response = vitals.response(probe, &request("GET / HTTP/1.1"), arrival);
+                response.unwrap().status()
+            })
+        };
+        assert_eq!(statuses(), [200, 503], "nobody accepts yet");
+        metrics.loops()[0].accepting.set(1);
+        assert_eq!(statuses(), [200, 200]);
+        metrics.loops()[0].busy_since.set(9_000);
+        metrics.loops()[1].busy_since.set(3_000);
+        assert_eq!(statuses(), [503, 200], "the other loop is stuck");
+    }
+}
