@@ -234,7 +234,7 @@ fn lg_02_each_ended_websocket_leaves_one_line_with_its_cause_and_counts() {
     for field in [
         " peer=127.0.0.1:",
         " seconds=0.",
-        " cause=peer_closed sent=4321 received=4321 bytes_in=",
+        " cause=peer_closed sent=4321 received=4321 bytes_in=41 bytes_out=",
         " messages_in=3 messages_out=3 dropped=0",
     ] {
         assert!(first.contains(field), "{field}: {first}");
