@@ -15,6 +15,9 @@
 //! Every byte that arrives is compared with what must arrive: a message that is lost, doubled, altered or out of order
 //! ends the run with a panic.
 
+#[cfg(feature = "tls")]
+#[path = "../tests/tls/authority.rs"]
+mod authority;
 #[path = "end_to_end/chart.rs"]
 mod chart;
 #[path = "end_to_end/contender.rs"]
@@ -106,7 +109,11 @@ fn sample(field: &Field, entry: &Entry, options: &Options) -> Sample {
     let server = field.start(entry.contender);
     let mut drive: Box<dyn FnMut(Duration) -> Score> = match &entry.work {
         Work::Messages(scene) => {
-            let mut crowd = Crowd::enter(server.addr(), Scene::clone(scene));
+            let mut crowd = Crowd::enter(
+                server.addr(),
+                field.trust(entry.contender).as_ref(),
+                Scene::clone(scene),
+            );
             Box::new(move |span| crowd.drive(span))
         }
         Work::Visits(path) => {

@@ -3,6 +3,9 @@
 //! `tests/foreign/cases.json` has what they send past their own rules, and what a client has to make of it; they judge it
 //! themselves. The packages are installed below `target/foreign-test/` when they are missing there.
 
+#[cfg(feature = "tls")]
+#[path = "tls/authority.rs"]
+mod authority;
 mod installed;
 mod server_process;
 
@@ -11,6 +14,8 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+#[cfg(feature = "tls")]
+use server_process::ServerProcess;
 use server_process::switchboard;
 use switchboard::client::{ClientConfig, ClientError, Ending, Event, WebSocket};
 use switchboard::proto::CloseCode;
@@ -37,6 +42,38 @@ fn the_client_talks_to_the_websockets_package_of_python() {
     let mut python = Command::new(installed::python_with_packages(scripts));
     python.arg(scripts.join("server.py"));
     visit(&ForeignServer::start(python));
+}
+
+#[cfg(feature = "tls")]
+#[test]
+#[ignore = "needs node and npm, and the registry of npm the first time"]
+fn the_ws_package_of_npm_talks_to_the_server_encrypted() {
+    let authority = authority::Authority::new("foreign_ws");
+    let flags = authority.flags();
+    let server = ServerProcess::start(&flags.each_ref().map(String::as_str));
+    let scripts = Path::new(SCRIPTS);
+    let mut node = Command::new("node");
+    node.env("NODE_EXTRA_CA_CERTS", authority.path("ca.pem"))
+        .arg(scripts.join("encrypted.mjs"))
+        .arg(installed::npm_packages(scripts))
+        .arg(format!("wss://{}/echo", server.addr()));
+    installed::run_to_end(&mut node);
+}
+
+#[cfg(feature = "tls")]
+#[test]
+#[ignore = "needs python3 with venv and pip, and the registry of PyPI the first time"]
+fn the_websockets_package_of_python_talks_to_the_server_encrypted() {
+    let authority = authority::Authority::new("foreign_websockets");
+    let flags = authority.flags();
+    let server = ServerProcess::start(&flags.each_ref().map(String::as_str));
+    let scripts = Path::new(SCRIPTS);
+    let mut python = Command::new(installed::python_with_packages(scripts));
+    python
+        .arg(scripts.join("encrypted.py"))
+        .arg(format!("wss://{}/echo", server.addr()))
+        .arg(authority.path("ca.pem"));
+    installed::run_to_end(&mut python);
 }
 
 /// A server of another make; it is stopped when this is dropped.

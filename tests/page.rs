@@ -2,10 +2,12 @@
 //!
 //! `SWITCHBOARD_CHROMIUM` names the browser; without it, `/usr/bin/chromium` is taken.
 
+#[cfg(feature = "tls")]
+#[path = "tls/authority.rs"]
+mod authority;
 mod server_process;
 
 use std::io::{BufRead, BufReader, Write};
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::{env, fs};
@@ -26,12 +28,25 @@ const FLAGS: &[&str] = &[
 #[test]
 #[ignore = "needs node, npm and Chromium: apt-get install chromium; npm is run by the test in target/"]
 fn two_people_talk_on_the_page_and_survive_a_restart() {
+    drive("http", &[]);
+}
+
+#[cfg(feature = "tls")]
+#[test]
+#[ignore = "needs node, npm and Chromium: apt-get install chromium; npm is run by the test in target/"]
+fn two_people_talk_on_the_page_encrypted_and_survive_a_restart() {
+    let authority = authority::Authority::new("page");
+    drive("https", &authority.flags());
+}
+
+/// Has them talk on a page that comes by this scheme, from a server with these flags.
+fn drive(scheme: &str, flags: &[String]) {
     let folder = install_playwright();
-    let mut server = Some(ServerProcess::start(FLAGS));
+    let mut server = Some(start("127.0.0.1:0", flags));
     let addr = server.as_ref().unwrap().addr();
     let mut driver = Command::new("node")
         .arg(Path::new(SOURCES).join("driver.mjs"))
-        .arg(format!("http://{addr}/"))
+        .arg(format!("{scheme}://{addr}/"))
         .arg(env::var_os("SWITCHBOARD_CHROMIUM").unwrap_or_else(|| "/usr/bin/chromium".into()))
         .arg(&folder)
         .stdin(Stdio::piped())
@@ -44,7 +59,7 @@ fn two_people_talk_on_the_page_and_survive_a_restart() {
     for request in requests.map_while(Result::ok) {
         match request.as_str() {
             "stop" => server = None,
-            "start" => server = Some(start_at(addr)),
+            "start" => server = Some(start(&addr.to_string(), flags)),
             _ => panic!("the driver asks for {request}"),
         }
         writeln!(replies, "done").expect("a driver that waits");
@@ -54,11 +69,11 @@ fn two_people_talk_on_the_page_and_survive_a_restart() {
     drop(server);
 }
 
-/// A server where another one was, so that pages find it again.
-fn start_at(addr: SocketAddr) -> ServerProcess {
-    let listen = addr.to_string();
-    let arguments = [&["serve", "--listen", &listen][..], FLAGS].concat();
-    ServerProcess::start_command(switchboard(&arguments))
+/// A server at this address; where another one was, pages find it again.
+fn start(listen: &str, flags: &[String]) -> ServerProcess {
+    let mut command = switchboard(&["serve", "--listen", listen]);
+    command.args(FLAGS).args(flags);
+    ServerProcess::start_command(command)
 }
 
 /// The folder with the pinned playwright-core: below target, so that it is fetched once and goes with what cargo builds.

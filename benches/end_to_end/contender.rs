@@ -5,6 +5,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
+#[cfg(feature = "tls")]
+use super::authority::Authority;
+use super::entrance::Trust;
 use super::raw::RawWork;
 use super::server_process::{ServerProcess, switchboard};
 
@@ -15,6 +18,9 @@ pub(crate) enum Contender {
     Raw(RawWork),
     /// Ours, with so many event loops.
     Switchboard(u8),
+    /// The same with every connection encrypted.
+    #[cfg(feature = "tls")]
+    Encrypted(u8),
     /// uWebSockets, inside bun.
     Bun,
     /// A Rust library on tokio, in `benches/peers`.
@@ -36,6 +42,8 @@ pub(crate) struct Field {
     is_pinned: bool,
     /// More flags of switchboard.
     flags: Vec<String>,
+    #[cfg(feature = "tls")]
+    authority: Authority,
 }
 
 impl Field {
@@ -58,12 +66,16 @@ impl Field {
             has_rust_peers: wants_peers && build_rust_peers(),
             is_pinned,
             flags,
+            #[cfg(feature = "tls")]
+            authority: Authority::new("bench"),
         }
     }
 
     /// Whether this one can be started.
     pub(crate) fn has(&self, contender: Contender) -> bool {
         match contender {
+            #[cfg(feature = "tls")]
+            Contender::Encrypted(_) => true,
             Contender::Raw(_) | Contender::Switchboard(_) => true,
             Contender::Bun => self.bun.is_some(),
             Contender::FastWebSockets | Contender::TokioTungstenite => self.has_rust_peers,
@@ -78,12 +90,11 @@ impl Field {
                 command.args(["--serve-raw", work.name()]);
                 command
             }
-            Contender::Switchboard(loop_count) => {
-                let loop_count = loop_count.to_string();
-                // A run must not meet pings, which are no messages.
-                let mut command = switchboard(&["serve", "--listen", "127.0.0.1:0"]);
-                command.args(["--threads", &loop_count, "--ping-interval", "1h"]);
-                command.args(&self.flags);
+            Contender::Switchboard(loop_count) => self.switchboard(loop_count),
+            #[cfg(feature = "tls")]
+            Contender::Encrypted(loop_count) => {
+                let mut command = self.switchboard(loop_count);
+                command.args(self.authority.flags());
                 command
             }
             Contender::Bun => {
@@ -95,6 +106,24 @@ impl Field {
             Contender::TokioTungstenite => Command::new(rust_peer("tokio-tungstenite")),
         };
         ServerProcess::start_command(self.pinned(command))
+    }
+
+    /// Whom the clients of this one trust, if they are to be encrypted.
+    pub(crate) fn trust(&self, contender: Contender) -> Option<Trust> {
+        match contender {
+            #[cfg(feature = "tls")]
+            Contender::Encrypted(_) => Some(self.authority.client_config(rustls::ALL_VERSIONS)),
+            _ => None,
+        }
+    }
+
+    fn switchboard(&self, loop_count: u8) -> Command {
+        let loop_count = loop_count.to_string();
+        // A run must not meet pings, which are no messages.
+        let mut command = switchboard(&["serve", "--listen", "127.0.0.1:0"]);
+        command.args(["--threads", &loop_count, "--ping-interval", "1h"]);
+        command.args(&self.flags);
+        command
     }
 
     fn pinned(&self, command: Command) -> Command {
@@ -122,6 +151,8 @@ impl Contender {
         match self {
             Self::Raw(_) => "raw",
             Self::Switchboard(_) => "switchboard",
+            #[cfg(feature = "tls")]
+            Self::Encrypted(_) => "switchboard, encrypted",
             Self::Bun => "uWebSockets (bun)",
             Self::FastWebSockets => "fastwebsockets",
             Self::TokioTungstenite => "tokio-tungstenite",

@@ -11,7 +11,7 @@ use hdrhistogram::Histogram;
 use mio::net::TcpStream;
 use mio::{Events, Interest, Poll, Token};
 
-use super::entrance::Entrance;
+use super::entrance::{Entrance, Trust, Wire};
 use super::template::Template;
 
 /// Who sends to whom.
@@ -73,7 +73,7 @@ pub(crate) struct Crowd {
 }
 
 struct Client {
-    socket: TcpStream,
+    wire: Wire<TcpStream>,
     /// What the socket did not take.
     unsent: Vec<u8>,
     /// The number of the next message to send.
@@ -87,18 +87,18 @@ struct Client {
 
 impl Crowd {
     /// Connects everyone.
-    pub(crate) fn enter(addr: SocketAddr, scene: Scene) -> Self {
+    pub(crate) fn enter(addr: SocketAddr, trust: Option<&Trust>, scene: Scene) -> Self {
         let poll = Poll::new().expect("poll");
         let clients = (0..scene.client_count)
             .map(|index| {
-                let mut entrance = Entrance::connect(addr);
+                let mut entrance = Entrance::connect_by(addr, trust);
                 (scene.enter)(&mut entrance, index);
-                let mut socket = TcpStream::from_std(entrance.into_socket());
+                let mut wire = entrance.into_wire().map(TcpStream::from_std);
                 let interests = Interest::READABLE | Interest::WRITABLE;
                 poll.registry()
-                    .register(&mut socket, Token(index), interests)
+                    .register(&mut wire.socket, Token(index), interests)
                     .expect("register");
-                Client::new(socket)
+                Client::new(wire)
             })
             .collect();
         Self {
@@ -171,12 +171,12 @@ impl Crowd {
         assert!(!has_ended, "the server has closed client {index}");
         let mut buffer = std::mem::take(&mut self.buffer);
         loop {
-            match self.clients[index].socket.read(&mut buffer) {
+            match self.clients[index].wire.read(&mut buffer) {
                 Ok(0) => panic!("the server has closed client {index}"),
                 Ok(count) => {
                     let message_count = self.check(index, &buffer[..count]);
                     self.on_received(index, message_count);
-                    if count < buffer.len() {
+                    if count < buffer.len() && !self.clients[index].wire.is_encrypted() {
                         break;
                     }
                 }
@@ -276,9 +276,9 @@ impl Crowd {
 }
 
 impl Client {
-    fn new(socket: TcpStream) -> Self {
+    fn new(wire: Wire<TcpStream>) -> Self {
         Self {
-            socket,
+            wire,
             unsent: Vec::new(),
             next_sent: 0,
             next_received: 0,
@@ -291,7 +291,7 @@ impl Client {
     fn flush(&mut self) {
         let mut written = 0;
         while written < self.unsent.len() {
-            match self.socket.write(&self.unsent[written..]) {
+            match self.wire.write(&self.unsent[written..]) {
                 Ok(count) => written += count,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -299,6 +299,10 @@ impl Client {
             }
         }
         self.unsent.drain(..written);
+        match self.wire.flush() {
+            Err(error) if error.kind() != io::ErrorKind::WouldBlock => panic!("write: {error}"),
+            _ => {}
+        }
     }
 
     /// Records how long messages took that have arrived now.

@@ -1,10 +1,16 @@
 //! How a client gets in: the opening handshake and, for the JSON protocol, its first messages; one after the other.
+#![allow(dead_code, reason = "each bench uses a part of it")]
 
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
 use switchboard::proto::{OpCode, encode_masked_frame};
+
+#[path = "wire.rs"]
+mod wire;
+
+pub(crate) use wire::{Trust, Wire};
 
 /// A key and what RFC 6455 1.3 says must come back for it.
 const KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
@@ -15,7 +21,7 @@ const DEADLINE: Duration = Duration::from_secs(10);
 
 /// A connection on its way in.
 pub(crate) struct Entrance {
-    socket: TcpStream,
+    wire: Wire<TcpStream>,
     /// What has arrived and is not used up.
     input: Vec<u8>,
 }
@@ -23,11 +29,17 @@ pub(crate) struct Entrance {
 impl Entrance {
     /// Connects and says nothing.
     pub(crate) fn connect(addr: SocketAddr) -> Self {
-        let socket = TcpStream::connect(addr).expect("connect");
-        socket.set_nodelay(true).expect("nodelay");
-        socket.set_read_timeout(Some(DEADLINE)).expect("timeout");
+        Self::connect_by(addr, None)
+    }
+
+    /// The same, but encrypted if somebody is trusted.
+    pub(crate) fn connect_by(addr: SocketAddr, trust: Option<&Trust>) -> Self {
+        let wire = Wire::connect(addr, trust);
+        wire.socket.set_nodelay(true).expect("nodelay");
+        let timeout = Some(DEADLINE);
+        wire.socket.set_read_timeout(timeout).expect("timeout");
         Self {
-            socket,
+            wire,
             input: Vec::new(),
         }
     }
@@ -63,13 +75,19 @@ impl Entrance {
 
     /// The socket, if the server has said nothing more.
     pub(crate) fn into_socket(self) -> TcpStream {
+        self.into_wire().socket
+    }
+
+    /// The same with what encrypts its bytes.
+    pub(crate) fn into_wire(self) -> Wire<TcpStream> {
         assert!(
             self.input.is_empty(),
             "{:?}",
             String::from_utf8_lossy(&self.input)
         );
-        self.socket.set_nonblocking(true).expect("nonblocking");
-        self.socket
+        let socket = &self.wire.socket;
+        socket.set_nonblocking(true).expect("nonblocking");
+        self.wire
     }
 
     /// Bytes of the frame that the input begins with.
@@ -82,13 +100,13 @@ impl Entrance {
     }
 
     fn write(&mut self, bytes: &[u8]) {
-        self.socket.write_all(bytes).expect("write");
+        self.wire.write_all(bytes).expect("write");
     }
 
     fn read(&mut self) {
         let mut buffer = [0; 4096];
         let count = loop {
-            match self.socket.read(&mut buffer) {
+            match self.wire.read(&mut buffer) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 read => break read.expect("an answer"),
             }

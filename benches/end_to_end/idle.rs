@@ -1,10 +1,9 @@
 //! What a silent client costs: how much the resident memory of a server grows with thousands of them.
 
 use std::fs;
-use std::net::TcpStream;
 
 use super::contender::{Contender, Field};
-use super::entrance::Entrance;
+use super::entrance::{Entrance, Wire};
 use super::rows::IdleRow;
 
 /// Clients that fill what every server keeps anyway, before memory is looked at.
@@ -28,11 +27,12 @@ pub(crate) fn bytes_per_client(
     };
     assert!(count > 0, "too few descriptors: see `ulimit -n`");
     let server = field.start(contender);
-    let enter = |count: usize| -> Vec<TcpStream> {
+    let trust = field.trust(contender);
+    let enter = |count: usize| -> Vec<Wire<_>> {
         let clients = (0..count).map(|index| {
-            let mut entrance = Entrance::connect(server.addr());
+            let mut entrance = Entrance::connect_by(server.addr(), trust.as_ref());
             (row.enter)(&mut entrance, index);
-            entrance.into_socket()
+            entrance.into_wire()
         });
         clients.collect()
     };

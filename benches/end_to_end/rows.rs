@@ -69,6 +69,8 @@ pub(crate) fn rows() -> Vec<Row> {
         rows.push(json_direct(in_flight));
     }
     rows.extend(two_loops());
+    #[cfg(feature = "tls")]
+    rows.extend(encrypted());
     rows
 }
 
@@ -227,6 +229,29 @@ fn two_loops() -> [Row; 2] {
         entries: [(Switchboard(1), scene.clone()), (Switchboard(2), scene)]
             .map(messages)
             .into(),
+    })
+}
+
+#[cfg(feature = "tls")]
+fn encrypted() -> [Row; 5] {
+    let echo = |len, in_flight| plain(Flow::Echo, CLIENT_COUNT, len, in_flight, enter_echo);
+    let fan_out = |len| plain(Flow::FanOut, RECEIVER_COUNT + 1, len, 16, enter_relay);
+    [
+        ("echo 20 B × 1, 50 clients", 0.6, echo(20, 1)),
+        ("echo 20 B × 16, 50 clients", 0.6, echo(20, 16)),
+        ("echo 64 KiB × 1, 50 clients", 0.3, echo(65_536, 1)),
+        ("fan-out 64 B × 16, 1000 receivers", 0.5, fan_out(64)),
+        ("fan-out 1 KiB × 16, 1000 receivers", 0.3, fan_out(1024)),
+    ]
+    .map(|(name, goal, scene)| Row {
+        name: format!("encrypted ÷ plain: {name}"),
+        goal,
+        entries: [
+            (Switchboard(1), scene.clone()),
+            (Contender::Encrypted(1), scene),
+        ]
+        .map(messages)
+        .into(),
     })
 }
 

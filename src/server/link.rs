@@ -77,13 +77,15 @@ impl<S> Link<S> {
     }
 
     /// Has what is left to say on an encrypted link go out as it is: the encryption has failed, or has not begun.
-    #[cfg(feature = "tls")]
     pub(super) fn strip(&mut self) {
-        let rest = Self::plain(None, self.address(), self.entrance());
-        *self = match std::mem::replace(self, rest) {
-            Self::Encrypted(it) => Self::plain(Some(it.socket), it.address, it.entrance),
-            plain => plain,
-        };
+        #[cfg(feature = "tls")]
+        {
+            let rest = Self::plain(None, self.address(), self.entrance());
+            *self = match std::mem::replace(self, rest) {
+                Self::Encrypted(it) => Self::plain(Some(it.socket), it.address, it.entrance),
+                plain => plain,
+            };
+        }
     }
 
     pub(super) fn address(&self) -> SocketAddr {

@@ -7,11 +7,15 @@ use std::time::Duration;
 use super::link::Link;
 use super::socket::Socket;
 use crate::clock::Moment;
-use crate::http::{HttpError, Response};
+use crate::http::{HttpError, Response, Scheme};
 
 /// Read from a peer that is let go: more than a request usually is.
 const DISCARDED_BYTES_MAX: usize = 32 << 10;
 const DISCARDED_AT_ONCE: usize = 4 << 10;
+
+/// What a peer is told that wants to agree on encryption first: a fatal alert, `internal_error` (RFC 8446 6). There is none
+/// for having no place, and to say it in an encrypted response would cost as much as a place.
+const BUSY_ALERT: [u8; 7] = [21, 3, 3, 0, 2, 2, 80];
 
 /// The peers that were refused and may still be reading that.
 ///
@@ -40,8 +44,13 @@ impl<S: Socket> Refusals<S> {
 
     /// Tells a peer that has just connected to come back later.
     pub(super) fn refuse(&mut self, mut link: Link<S>, now: Moment) {
+        let response: &[u8] = match link.scheme() {
+            Scheme::Http => &self.response,
+            Scheme::Https => &BUSY_ALERT,
+        };
+        link.strip();
         // The buffer of a new socket has room for these few bytes. If the peer is gone already, nobody is left to tell.
-        let is_told = link.write(&self.response).is_ok() && link.finish().is_ok();
+        let is_told = link.write(response).is_ok() && link.finish().is_ok();
         if !is_told {
             return;
         }

@@ -13,7 +13,7 @@ class Proxy:
         self._server = (address.hostname, address.port)
         self._listener = socket.create_server((address.hostname, 0))
         self._sockets = set()
-        self.endpoint = f"http://{address.hostname}:{self._listener.getsockname()[1]}"
+        self.endpoint = f"{address.scheme}://{address.hostname}:{self._listener.getsockname()[1]}"
 
     def __enter__(self):
         threading.Thread(target=self._accept, daemon=True).start()

@@ -13,7 +13,7 @@ class Proxy {
 
     static async to(endpoint) {
         const proxy = new Proxy();
-        const { hostname, port } = new URL(endpoint);
+        const { protocol, hostname, port } = new URL(endpoint);
         proxy.#server = net.createServer((client) => {
             if (!proxy.#isOpen) {
                 return client.destroy();
@@ -30,7 +30,7 @@ class Proxy {
             }
         });
         await new Promise((resolve) => proxy.#server.listen(0, hostname, resolve));
-        proxy.endpoint = `http://${hostname}:${proxy.#server.address().port}`;
+        proxy.endpoint = `${protocol}//${hostname}:${proxy.#server.address().port}`;
         return proxy;
     }
 

@@ -3,6 +3,8 @@
 
 mod churn;
 mod drain;
+#[cfg(feature = "tls")]
+mod encrypted;
 mod fairness;
 mod fan_out;
 mod lives;
