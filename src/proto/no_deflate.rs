@@ -37,7 +37,7 @@ impl Inflater {
 
 /// Compresses frames that are to be sent, which there is nobody for.
 #[derive(Debug, Default)]
-pub struct Deflater {}
+pub struct Deflater(());
 
 impl Deflater {
     /// Messages below this many bytes go as they are, as all others do.
