@@ -292,7 +292,7 @@ fn ex_08_data_that_says_nothing_is_soon_given_up() {
     // Whoever flushes behind each byte is clumsy and nothing worse.
     let mut data = Vec::with_capacity(1 << 20);
     let mut compress = Compress::new(Compression::new(1), false);
-    for byte in 0..100_000_u32 {
+    for byte in 0..20_000_u32 {
         let byte = byte.to_le_bytes()[0];
         compress
             .compress_vec(&[byte], &mut data, FlushCompress::Sync)
@@ -301,14 +301,14 @@ fn ex_08_data_that_says_nothing_is_soon_given_up() {
     data.truncate(data.len() - 4);
     assert_eq!(
         inflater.inflate(&data, &LIMITS).map(<[u8]>::len),
-        Ok(100_000)
+        Ok(20_000)
     );
 }
 
 #[test]
 fn ex_07_a_bomb_costs_no_more_steps_than_the_limit() {
-    let bomb = compressed_by_another(9, &vec![0; 64 << 20]);
-    assert!(bomb.len() < 70_000);
+    let bomb = compressed_by_another(1, &vec![0; 8 << 20]);
+    assert!(bomb.len() < 200_000);
     let mut inflater = inflater();
     assert_eq!(
         inflater.inflate(&bomb, &LIMITS),
