@@ -99,7 +99,7 @@ fn ex_10_a_message_to_a_thousand_costs_one_compression_and_little_time() {
     const MESSAGES: u32 = 200;
     let text =
         "{\"type\":\"message\",\"from\":\"group\",\"group\":\"room\",\"data\":\"some text\"},"
-            .repeat(15);
+            .repeat(16);
     let text = &text[..1024];
     let [plain, compressed] = [false, true].map(|compresses| {
         let server = ServerProcess::start(&["--compression", "--threads", "1"]);
