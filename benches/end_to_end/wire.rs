@@ -25,6 +25,10 @@ pub(crate) struct Wire<T> {
 
 impl Wire<TcpStream> {
     /// Connects, encrypted if somebody is trusted.
+    #[cfg_attr(
+        not(feature = "tls"),
+        expect(unused_variables, reason = "nobody can be trusted")
+    )]
     pub(crate) fn connect(addr: SocketAddr, trust: Option<&Trust>) -> Self {
         Self {
             socket: TcpStream::connect(addr).expect("connect"),
