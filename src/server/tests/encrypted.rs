@@ -192,6 +192,22 @@ fn ac_11_what_was_decrypted_beyond_a_budget_needs_no_further_event() {
 }
 
 #[test]
+fn ac_11_an_end_right_behind_a_message_needs_no_further_event() {
+    let identity = Identity::new();
+    let mut rig = identity.rig(Some(Config::default()));
+    let mut client = identity.client(&mut rig, open_wire());
+    client.say(&upgrade("/echo"));
+    client.talk(&mut rig);
+    client.say(&text("last words"));
+    client.connection.send_close_notify();
+    let both = client.take_unsent();
+    rig.wires[client.number].borrow_mut().send(&both);
+    rig.settle();
+    assert!(rig.wires[client.number].borrow().is_dropped);
+    rig.assert_clean();
+}
+
+#[test]
 fn ac_11_a_handshake_may_break_anywhere_and_leaves_nothing_behind() {
     let identity = Identity::new();
     let mut hello = unsent_of(&mut identity.connection(rustls::ALL_VERSIONS));
@@ -251,10 +267,11 @@ fn ac_11_a_hello_may_come_in_many_records_but_not_in_a_long_one() {
     client.say(&get("/"));
     client.talk(&mut rig);
     assert_eq!(Received::parse(&client.received).statuses, [200]);
-    // A hello of 60,000 bytes, as far as it says.
-    let number = rig.connect_healthy(&[22, 3, 1, 64, 0, 1, 0, 234, 96]);
-    for _ in 0..60 {
-        rig.wires[number].borrow_mut().send(&[0; 1000]);
+    // A hello of 60,000 bytes, as far as it says: nobody waits for all of it.
+    let number = rig.connect_healthy(&[22, 3, 1, 0, 4, 1, 0, 234, 96]);
+    let record = [&[22, 3, 1, 3, 232][..], &[0; 1000]].concat();
+    for _ in 0..20 {
+        rig.wires[number].borrow_mut().send(&record);
         rig.settle();
     }
     assert!(rig.wires[number].borrow().is_finished);
