@@ -9,7 +9,7 @@ use std::thread;
 use std::time::Instant;
 
 use peer::{DEADLINE, Peer, http, opcode};
-use server_process::{BINARY, Ended, ServerProcess, run, switchboard};
+use server_process::{BINARY, Ended, ServerProcess, run, switchboard, without_settings};
 
 /// Runs a command that must be refused: nothing on standard output, one line on standard error; that line.
 fn refusal(command: Command, code: i32) -> String {
@@ -331,7 +331,7 @@ fn a_slip_of_the_pen_gets_a_tip() {
 
 /// Runs bash; what it writes.
 fn bash(script: &str, argument: &str) -> String {
-    let mut command = Command::new("bash");
+    let mut command = without_settings(Command::new("bash"));
     command.args(["--norc", "-euc", script, "bash", argument]);
     let Ended {
         code,
@@ -386,7 +386,7 @@ fn the_manual_is_a_page_and_a_full_disk_is_told() {
     assert!(stdout.contains(".SH SWITCHBOARD SERVE"));
     for command in ["man", "completions bash"] {
         let script = format!("exec \"$0\" {command} >/dev/full");
-        let mut shell = Command::new("sh");
+        let mut shell = without_settings(Command::new("sh"));
         shell.args(["-c", &script, BINARY]);
         let line = refusal(shell, 1);
         assert!(line.starts_with("standard output: "), "{line}");

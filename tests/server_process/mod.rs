@@ -295,7 +295,7 @@ pub(crate) fn with_limit(preparation: &str, arguments: &[&str]) -> Command {
 }
 
 /// Takes out of a command's environment what would be settings of the binary.
-fn without_settings(mut command: Command) -> Command {
+pub(crate) fn without_settings(mut command: Command) -> Command {
     for (name, _) in env::vars_os() {
         if name.to_string_lossy().starts_with("SWITCHBOARD_") {
             command.env_remove(name);
