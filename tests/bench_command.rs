@@ -279,7 +279,8 @@ fn a_message_that_the_socket_does_not_take_in_time_is_late_from_when_it_was_due(
     ];
     let figures = clean(&format!("ws://{stalls}/"), &flags);
     let p50 = figures["latency_us"]["p50"].as_f64().unwrap();
-    assert!(p50 > 500_000.0, "{figures}");
+    // Half of those that were due meanwhile, and they are two thirds of all, waited for more than half of it.
+    assert!(p50 > 150_000.0, "{figures}");
 }
 
 #[test]
