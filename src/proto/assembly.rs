@@ -2,7 +2,9 @@
 
 use std::fmt;
 
-use super::{FrameHeader, Message, MessageLimits, OpCode, ProtocolError, Utf8Validator};
+use super::{
+    Deflate, FrameHeader, Inflater, Message, MessageLimits, OpCode, ProtocolError, Utf8Validator,
+};
 
 /// The message under way, while it comes in fragments or in a frame cut by the end of the input.
 ///
@@ -16,6 +18,8 @@ pub(super) struct Assembly {
     frame_count: u32,
     /// The kind of message whose compressed form this is; `None` if it is not compressed.
     compressed: Option<OpCode>,
+    /// What was agreed on about compression.
+    deflate: Option<Deflate>,
 }
 
 /// What arrived so far.
@@ -24,7 +28,12 @@ enum Payload {
     Text { text: String, utf8: Utf8Validator },
     /// Any bytes.
     Binary(Vec<u8>),
+    /// A message of which so much came compressed that it is inflated as it comes.
+    Inflating(Box<Inflater>),
 }
+
+/// Bytes of a compressed message that are held as they came: less than what inflating them needs.
+const HELD_COMPRESSED_MAX: usize = 16 << 10;
 
 impl Assembly {
     /// Begins a message with its first header.
@@ -37,6 +46,7 @@ impl Assembly {
         header: &FrameHeader,
         limits: &MessageLimits,
         is_compressed: bool,
+        deflate: Option<Deflate>,
     ) -> Result<Self, ProtocolError> {
         judge_first(header, limits.wire_bytes_max(is_compressed))?;
         let payload = if header.opcode == OpCode::Text && !is_compressed {
@@ -52,6 +62,7 @@ impl Assembly {
             announced_len: header.payload_len,
             frame_count: 1,
             compressed: is_compressed.then_some(header.opcode),
+            deflate,
         })
     }
 
@@ -108,7 +119,9 @@ impl Assembly {
         } else {
             limits.wire_bytes_max(self.compressed.is_some())
         };
+        self.inflate_if_long(bytes.len(), limits)?;
         match &mut self.payload {
+            Payload::Inflating(inflater) => inflater.go_on(bytes, limits)?,
             Payload::Text { text, utf8 } => {
                 let (completed, rest) = utf8.check(bytes)?;
                 let additional = completed.map_or(0, char::len_utf8) + rest.len();
@@ -129,15 +142,48 @@ impl Assembly {
         Ok(())
     }
 
-    /// Judges the end of the message: a text must not end inside a character.
+    /// Inflates what is held of a compressed message from the moment on at which that and what follows is long: what the
+    /// message becomes is judged as it comes, and only that has to be held. A message that refers to earlier ones waits
+    /// for whoever knows them.
+    #[expect(
+        clippy::arithmetic_side_effects,
+        reason = "lengths of things in memory"
+    )]
+    fn inflate_if_long(
+        &mut self,
+        next_len: usize,
+        limits: &MessageLimits,
+    ) -> Result<(), ProtocolError> {
+        if self.compressed.is_some()
+            && let Payload::Binary(held) = &self.payload
+            && held.len() + next_len > HELD_COMPRESSED_MAX
+            && let Some(mut inflater) = self.deflate.and_then(Deflate::inflater_of_one)
+        {
+            inflater.begin()?;
+            inflater.go_on(held, limits)?;
+            self.payload = Payload::Inflating(Box::new(inflater));
+        }
+        Ok(())
+    }
+
+    /// Judges the end of the message: a text must not end inside a character, compressed data not inside a block.
     ///
     /// # Errors
     ///
-    /// [`InvalidUtf8`](ProtocolError::InvalidUtf8).
-    pub(super) fn finish(&self) -> Result<(), ProtocolError> {
-        match &self.payload {
+    /// [`InvalidUtf8`](ProtocolError::InvalidUtf8), and what inflating shows.
+    pub(super) fn finish(&mut self, limits: &MessageLimits) -> Result<(), ProtocolError> {
+        match &mut self.payload {
             Payload::Text { utf8, .. } if !utf8.is_complete() => Err(ProtocolError::InvalidUtf8),
             Payload::Text { .. } | Payload::Binary(_) => Ok(()),
+            Payload::Inflating(inflater) => inflater.finish(limits).map(drop),
+        }
+    }
+
+    /// The bytes of a compressed message that was inflated as it came.
+    pub(super) fn inflated(&self) -> Option<&[u8]> {
+        match &self.payload {
+            Payload::Inflating(inflater) => Some(inflater.message()),
+            Payload::Text { .. } | Payload::Binary(_) => None,
         }
     }
 
@@ -151,6 +197,7 @@ impl Assembly {
         match &self.payload {
             Payload::Text { text, .. } => Message::Text(text),
             Payload::Binary(bytes) => Message::Binary(bytes),
+            Payload::Inflating(inflater) => Message::Binary(inflater.message()),
         }
     }
 
@@ -159,6 +206,7 @@ impl Assembly {
         match &self.payload {
             Payload::Text { text, .. } => text.capacity(),
             Payload::Binary(bytes) => bytes.capacity(),
+            Payload::Inflating(inflater) => inflater.held_len(),
         }
     }
 }
@@ -232,7 +280,7 @@ mod tests {
             mask: None,
             payload_len: (1 << 63) - 1,
         };
-        let mut assembly = Assembly::begin(&header, &limits, false).unwrap();
+        let mut assembly = Assembly::begin(&header, &limits, false, None).unwrap();
         header.opcode = OpCode::Continuation;
         assert_eq!(assembly.continue_with(&header, &limits), Ok(()));
         assert_eq!(assembly.announced_len, u64::MAX - 1);

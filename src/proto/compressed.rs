@@ -23,7 +23,11 @@ pub(super) fn inflate<'a>(
     limits: &MessageLimits,
     inflater: &'a mut Inflater,
 ) -> Result<Incoming<'a>, ProtocolError> {
-    let bytes = inflater.inflate(compressed, limits)?;
+    message_of(opcode, inflater.inflate(compressed, limits)?)
+}
+
+/// The message of this kind that these bytes are.
+pub(super) fn message_of(opcode: OpCode, bytes: &[u8]) -> Result<Incoming<'_>, ProtocolError> {
     let message = if opcode == OpCode::Text {
         Message::Text(to_text(bytes).ok_or(ProtocolError::InvalidUtf8)?)
     } else {

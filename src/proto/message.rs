@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::assembly::{Assembly, judge_first};
-use super::compressed::{inflate, inflate_whole, take_compressed_bit};
+use super::compressed::{inflate, inflate_whole, message_of, take_compressed_bit};
 use super::utf8::to_text;
 use super::{
     CloseFrame, Deflate, FrameDecoder, FrameHeader, FramePart, Incoming, Inflater, Message,
@@ -170,6 +170,7 @@ impl MessageReader {
     ) -> Result<(), ProtocolError> {
         let begun = self.begun.insert(Box::new(Begun {
             decoder,
+            deflate: self.deflate,
             is_compressed,
             assembly: None,
             control: None,
@@ -204,6 +205,8 @@ impl MessageReader {
 #[derive(Debug)]
 struct Begun {
     decoder: FrameDecoder,
+    /// What was agreed on about compression.
+    deflate: Option<Deflate>,
     /// Whether the frame under way begins a compressed message.
     is_compressed: bool,
     /// The message under way, or the one that the last call lent out.
@@ -263,12 +266,15 @@ impl Begun {
         inflater: Option<&'a mut Inflater>,
     ) -> Result<Incoming<'a>, ProtocolError> {
         match (lent, &self.assembly, &self.control) {
-            (Lent::Message, Some(assembly), _) => match (assembly.compressed(), inflater) {
-                (Some(opcode), Some(inflater)) => {
-                    inflate(opcode, assembly.message().payload(), limits, inflater)
+            (Lent::Message, Some(assembly), _) => {
+                match (assembly.compressed(), assembly.inflated(), inflater) {
+                    (Some(opcode), Some(bytes), _) => message_of(opcode, bytes),
+                    (Some(opcode), None, Some(inflater)) => {
+                        inflate(opcode, assembly.message().payload(), limits, inflater)
+                    }
+                    _ => Ok(Incoming::Message(assembly.message())),
                 }
-                _ => Ok(Incoming::Message(assembly.message())),
-            },
+            }
             (Lent::Control(opcode), _, Some(control)) => parse_control(opcode, control.bytes()),
             _ => unreachable!("only what is there is lent"),
         }
@@ -293,7 +299,7 @@ impl Begun {
         let header = &part.header;
         let assembly = match &mut self.assembly {
             None => {
-                let assembly = Assembly::begin(header, limits, self.is_compressed)?;
+                let assembly = Assembly::begin(header, limits, self.is_compressed, self.deflate)?;
                 self.assembly.insert(assembly)
             }
             Some(assembly) => {
@@ -305,7 +311,7 @@ impl Begun {
         };
         assembly.push(part.payload, header, limits)?;
         if part.ends_frame && header.is_final {
-            assembly.finish()?;
+            assembly.finish(limits)?;
             self.lent = Some(Lent::Message);
         }
         Ok(())

@@ -13,6 +13,11 @@ impl Deflate {
     pub fn inflater(self) -> Inflater {
         match self {}
     }
+
+    /// What makes sense of one message alone.
+    pub(super) fn inflater_of_one(self) -> Option<Inflater> {
+        match self {}
+    }
 }
 
 /// Makes messages of what came compressed, which nothing does.
@@ -26,6 +31,35 @@ impl Inflater {
         _compressed: &[u8],
         _limits: &MessageLimits,
     ) -> Result<&[u8], ProtocolError> {
+        match *self {}
+    }
+
+    /// Begins another message.
+    pub(super) fn begin(&mut self) -> Result<(), ProtocolError> {
+        match *self {}
+    }
+
+    /// Inflates the next bytes of the message.
+    pub(super) fn go_on(
+        &mut self,
+        _compressed: &[u8],
+        _limits: &MessageLimits,
+    ) -> Result<(), ProtocolError> {
+        match *self {}
+    }
+
+    /// Ends the message; all of it.
+    pub(super) fn finish(&mut self, _limits: &MessageLimits) -> Result<&[u8], ProtocolError> {
+        match *self {}
+    }
+
+    /// What there is of the message.
+    pub(super) fn message(&self) -> &[u8] {
+        match *self {}
+    }
+
+    /// Bytes of heap memory that it holds while a message is under way.
+    pub(super) fn held_len(&self) -> usize {
         match *self {}
     }
 

@@ -1,6 +1,6 @@
 //! Messages out of compressed data.
 
-use std::fmt;
+use std::{fmt, mem};
 
 use flate2::{Decompress, FlushDecompress, Status};
 
@@ -16,6 +16,10 @@ pub struct Inflater {
     message: Vec<u8>,
     /// The last bytes of the messages before, if the peer may refer to them.
     history: Option<Vec<u8>>,
+    /// Compressed bytes of the last message that were taken.
+    taken_len: usize,
+    /// Whether the last of them ended a block that says to be the last.
+    has_ended: bool,
     /// Calls of the decompressor for the last message.
     step_count: usize,
 }
@@ -27,6 +31,8 @@ impl Inflater {
             stream: Decompress::new(false),
             message: Vec::new(),
             history: keeps_context.then(Vec::new),
+            taken_len: 0,
+            has_ended: false,
             step_count: 0,
         }
     }
@@ -42,16 +48,74 @@ impl Inflater {
         compressed: &[u8],
         limits: &MessageLimits,
     ) -> Result<&[u8], ProtocolError> {
+        self.begin()?;
+        self.go_on(compressed, limits)?;
+        self.finish(limits)
+    }
+
+    /// Begins another message.
+    ///
+    /// # Errors
+    ///
+    /// As [`Inflater::inflate`]; so do the other steps.
+    pub(in crate::proto) fn begin(&mut self) -> Result<(), ProtocolError> {
         self.release();
         self.message.clear();
         self.step_count = 0;
-        self.restart()?;
-        let bytes_max = usize::try_from(limits.message_bytes_max).unwrap_or(usize::MAX);
-        if !self.inflate_blocks(compressed, bytes_max)? {
-            self.inflate_tail(bytes_max)?;
+        self.taken_len = 0;
+        self.has_ended = false;
+        self.restart()
+    }
+
+    /// Inflates the next bytes of the message.
+    #[expect(
+        clippy::arithmetic_side_effects,
+        reason = "lengths of things in memory"
+    )]
+    pub(in crate::proto) fn go_on(
+        &mut self,
+        compressed: &[u8],
+        limits: &MessageLimits,
+    ) -> Result<(), ProtocolError> {
+        let mut rest = compressed;
+        while !rest.is_empty() {
+            if mem::take(&mut self.has_ended) {
+                // What follows begins anew, for so did its compressor.
+                self.stream.reset(false);
+            }
+            let len_before = rest.len();
+            let status = self.step(&mut rest, longest_len(limits))?;
+            self.taken_len += len_before - rest.len();
+            self.has_ended = status == Status::StreamEnd;
+            // At fixed places, so that it does not matter in which pieces the data comes.
+            if self.taken_len.is_multiple_of(STEP_BYTES) {
+                self.judge_waste()?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Ends the message; all of it.
+    pub(in crate::proto) fn finish(
+        &mut self,
+        limits: &MessageLimits,
+    ) -> Result<&[u8], ProtocolError> {
+        self.judge_waste()?;
+        if !self.has_ended {
+            self.inflate_tail(longest_len(limits))?;
         }
         self.remember();
         Ok(&self.message)
+    }
+
+    /// What there is of the message.
+    pub(in crate::proto) fn message(&self) -> &[u8] {
+        &self.message
+    }
+
+    /// Bytes of heap memory that it holds while a message is under way.
+    pub(in crate::proto) fn held_len(&self) -> usize {
+        self.message.len().saturating_add(STATE_BYTES)
     }
 
     /// Gives back what only a large message needs, once nobody looks at it any more.
@@ -78,32 +142,16 @@ impl Inflater {
         Ok(())
     }
 
-    /// Inflates what came; whether it ended with a block that says to be the last.
+    /// Gives up a message that says too little for what has come of it.
     #[expect(
         clippy::arithmetic_side_effects,
         reason = "lengths of things in memory"
     )]
-    fn inflate_blocks(
-        &mut self,
-        compressed: &[u8],
-        bytes_max: usize,
-    ) -> Result<bool, ProtocolError> {
-        let mut rest = compressed;
-        while !rest.is_empty() {
-            let status = self.step(&mut rest, bytes_max)?;
-            let taken_len = compressed.len() - rest.len();
-            if taken_len > FREE_BYTES + self.message.len().saturating_mul(WASTE_MAX) {
-                return Err(ProtocolError::WastefulCompression);
-            }
-            if status == Status::StreamEnd {
-                if rest.is_empty() {
-                    return Ok(true);
-                }
-                // What follows begins anew, for so did its compressor.
-                self.stream.reset(false);
-            }
+    fn judge_waste(&self) -> Result<(), ProtocolError> {
+        if self.taken_len > FREE_BYTES + self.message.len().saturating_mul(WASTE_MAX) {
+            return Err(ProtocolError::WastefulCompression);
         }
-        Ok(false)
+        Ok(())
     }
 
     /// Inflates what every sender leaves out, and a last block that is empty: only at the border of two blocks does the
@@ -130,7 +178,8 @@ impl Inflater {
         self.make_room(bytes_max)?;
         self.step_count += 1;
         let (taken_before, len_before) = (self.stream.total_in(), self.message.len());
-        let input = &rest[..rest.len().min(STEP_BYTES)];
+        let step_len = STEP_BYTES - self.taken_len % STEP_BYTES;
+        let input = &rest[..rest.len().min(step_len)];
         let status = self
             .stream
             .decompress_vec(input, &mut self.message, FlushDecompress::None)
@@ -195,6 +244,14 @@ impl fmt::Debug for Inflater {
             .finish_non_exhaustive()
     }
 }
+
+/// How long a message may become, in bytes.
+fn longest_len(limits: &MessageLimits) -> usize {
+    usize::try_from(limits.message_bytes_max).unwrap_or(usize::MAX)
+}
+
+/// What the decompressor itself needs, its window included, in bytes.
+const STATE_BYTES: usize = 48 << 10;
 
 /// How far back compressed data can refer.
 const WINDOW_BYTES: usize = 32 << 10;

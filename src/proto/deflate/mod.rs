@@ -37,6 +37,11 @@ impl Deflate {
     pub fn inflater(self) -> Inflater {
         Inflater::new(self.peer_keeps_context)
     }
+
+    /// What makes sense of one message alone; `None` if the peer may refer to earlier ones.
+    pub(super) fn inflater_of_one(self) -> Option<Inflater> {
+        (!self.peer_keeps_context).then(|| Inflater::new(false))
+    }
 }
 
 /// The size of a window: the binary logarithm of its bytes, 8 to 15 (RFC 7692 7.1.2).

@@ -317,6 +317,56 @@ fn ex_07_a_bomb_costs_no_more_steps_than_the_limit() {
     assert!(inflater.step_count() < 10, "{}", inflater.step_count());
 }
 
+/// What a server's reader makes of the beginning of one compressed frame that announces `payload`, given in pieces of
+/// `piece_len`; and how much it held at most between two of them.
+fn assemble(payload: &[u8], piece_len: usize) -> (Result<Option<Vec<u8>>, ProtocolError>, usize) {
+    let mut bytes = Vec::new();
+    encode_masked_frame(&mut bytes, OpCode::Binary, &[payload], [9, 8, 7, 6]);
+    bytes[0] |= 0x40;
+    let mut reader = MessageReader::with_deflate(Role::Server, Some(agreed("15")));
+    let mut shared = inflater();
+    let mut held_max = 0;
+    for piece in bytes.chunks_mut(piece_len) {
+        match reader.next_inflating(&mut &mut *piece, &LIMITS, Some(&mut shared)) {
+            Ok(None) => {}
+            Ok(Some(Incoming::Message(message))) => {
+                return (Ok(Some(message.payload().to_vec())), held_max);
+            }
+            Ok(Some(other)) => panic!("{other:?}"),
+            Err(error) => return (Err(error), held_max),
+        }
+        held_max = held_max.max(reader.held_len());
+    }
+    (Ok(None), held_max)
+}
+
+#[test]
+fn ex_07_a_bomb_that_comes_in_pieces_is_found_by_its_beginning() {
+    let bomb = compressed_by_another(1, &vec![0; 16 << 20]);
+    assert!(bomb.len() > 64 << 10);
+    for piece_len in [100, 4096, 17 << 10, 50 << 10] {
+        let (judged, held_max) = assemble(&bomb, piece_len);
+        assert_eq!(judged, Err(ProtocolError::MessageTooBig), "{piece_len}");
+        assert!(held_max <= 33 << 10, "{held_max} at {piece_len}");
+    }
+}
+
+#[test]
+fn ex_07_a_long_message_in_pieces_holds_what_it_says_and_not_what_came_too() {
+    let noise: Vec<u8> = (0_u32..200_000)
+        .map(|index| index.wrapping_mul(2_654_435_761).to_be_bytes()[0])
+        .collect();
+    let data = compressed_by_another(1, &noise);
+    assert!(data.len() > 16 << 10);
+    for piece_len in [1000, 64 << 10] {
+        let (message, held_max) = assemble(&data, piece_len);
+        assert!(message == Ok(Some(noise.clone())), "{piece_len}");
+        assert!(held_max <= noise.len() + (64 << 10), "{held_max}");
+    }
+    let cut = assemble(&data[..data.len() - 1000], 1000).0;
+    assert_eq!(cut, Err(ProtocolError::CorruptCompression));
+}
+
 #[test]
 fn ex_10_short_messages_and_those_that_gain_nothing_go_as_they_are() {
     let mut deflater = Deflater::default();
@@ -497,6 +547,33 @@ proptest! {
     ) {
         let data = compressed_by_another(level, &bytes);
         prop_assert!(inflater().inflate(&data, &LIMITS) == Ok(&bytes[..]));
+    }
+
+    #[test]
+    fn ex_08_pieces_are_judged_as_the_whole(
+        chunks in proptest::collection::vec(prop_oneof![
+            Just(compressed_by_another(1, b"a text, and again a text")),
+            Just(b"\x00\x00\x00\xFF\xFF".repeat(700)),
+            Just(compressed_by_another(0, &[7; 3000])),
+            Just(compressed_by_another(9, &[0; 30_000])),
+            proptest::collection::vec(any::<u8>(), 0..4),
+        ], 0..6),
+        cuts in proptest::collection::vec(0_usize..20_000, 0..5),
+    ) {
+        let data = chunks.concat();
+        let limits = MessageLimits { message_bytes_max: 40_000, ..LIMITS };
+        let whole = inflater().inflate(&data, &limits).map(<[u8]>::to_vec);
+        let mut bounds: Vec<_> = cuts.iter().map(|cut| *cut.min(&data.len())).collect();
+        bounds.extend([0, data.len()]);
+        bounds.sort_unstable();
+        let mut inflater = inflater();
+        inflater.begin().unwrap();
+        let pieces = bounds.windows(2).map(|bounds| &data[bounds[0]..bounds[1]]);
+        let parts = pieces
+            .map(|piece| inflater.go_on(piece, &limits))
+            .collect::<Result<(), _>>()
+            .and_then(|()| inflater.finish(&limits).map(<[u8]>::to_vec));
+        prop_assert_eq!(parts, whole);
     }
 
     #[test]
