@@ -93,15 +93,15 @@ fn ex_07_a_bomb_costs_the_limit_and_no_more() {
     let bomb = compressed_zeros(1 << 30);
     assert!(bomb.len() <= 1 << 20);
     let server = ServerProcess::start(&["--compression", "--threads", "1"]);
-    // What everyone needs who compresses is there before.
-    let mut first = connect(&server, "/echo", true);
-    first.send_frame(COMPRESSED_TEXT, &compressed(&[b'a'; 1000]));
-    first.next_message();
-    let before_kib = server.peak_rss_kib();
-    let mut peer = connect(&server, "/echo", true);
-    peer.send_frame(COMPRESSED_TEXT, &bomb);
-    peer.expect_close(1009);
-    let more_kib = server.peak_rss_kib() - before_kib;
+    // What everyone needs is there after the first one.
+    let mut more_kib = 0;
+    for _ in 0..2 {
+        let mut peer = connect(&server, "/echo", true);
+        let before_kib = server.reset_peak_rss();
+        peer.send_frame(COMPRESSED_TEXT, &bomb);
+        peer.expect_close(1009);
+        more_kib = server.peak_rss_kib() - before_kib;
+    }
     println!(
         "EX-07: 1 GiB of zeros in {} bytes: {more_kib} KiB at the peak",
         bomb.len()

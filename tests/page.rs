@@ -10,6 +10,7 @@ mod server_process;
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::{Mutex, PoisonError};
 use std::{env, fs};
 
 use server_process::{ServerProcess, switchboard};
@@ -41,6 +42,9 @@ fn two_people_talk_on_the_page_encrypted_and_survive_a_restart() {
 
 /// Has them talk on a page that comes by this scheme, from a server with these flags.
 fn drive(scheme: &str, flags: &[String]) {
+    // Two browsers, installed at the same time, would be in each other's way.
+    static ALONE: Mutex<()> = Mutex::new(());
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     let folder = install_playwright();
     let mut server = Some(start("127.0.0.1:0", flags));
     let addr = server.as_ref().unwrap().addr();

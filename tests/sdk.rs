@@ -96,6 +96,7 @@ fn drive_at(scheme: &str, flags: &[String], mut script: Command) {
         .copied()
         .chain(flags.iter().map(String::as_str))
         .collect();
+    let _alone = installed::alone();
     let server = ServerProcess::start(&flags);
     script.arg(format!("{scheme}://{}", server.addr())).arg(KEY);
     run_to_end(&mut script);

@@ -4,6 +4,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// The folder with all packages of `scripts`/package.json.
 pub(crate) fn npm_packages(scripts: &Path) -> PathBuf {
@@ -53,8 +54,15 @@ pub(crate) fn run_to_end(command: &mut Command) {
     println!("{stdout}");
 }
 
+/// No two tests of a binary install the same, or have scripts with deadlines run beside each other.
+pub(crate) fn alone() -> MutexGuard<'static, ()> {
+    static ALONE: Mutex<()> = Mutex::new(());
+    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// A folder of that name with everything installed that `list` says; `install` is called if that is not so yet.
 fn installed(scripts: &Path, name: &str, list: &str, install: impl FnOnce(&Path)) -> PathBuf {
+    let _alone = alone();
     let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap();
     let suite = scripts.file_name().unwrap().to_string_lossy();
     let folder = target.join(format!("{suite}-test")).join(name);
