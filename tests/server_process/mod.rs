@@ -174,7 +174,7 @@ impl ServerProcess {
         self.status_kib("VmHWM:")
     }
 
-    /// Begins to look for the peak anew (proc_pid_clear_refs(5)); resident memory in KiB now.
+    /// Begins to look for the peak anew; resident memory in KiB now.
     pub(crate) fn reset_peak_rss(&self) -> u64 {
         fs::write(format!("/proc/{}/clear_refs", self.child.id()), "5").unwrap();
         self.peak_rss_kib()
