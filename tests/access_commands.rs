@@ -12,7 +12,7 @@ use std::process::{Child, ChildStdout, Command, Stdio};
 
 use peer::{Peer, upgrade_request};
 use serde_json::{Value, json};
-use server_process::{Ended, ServerProcess, run, switchboard};
+use server_process::{Ended, ServerProcess, run, signal, switchboard};
 use token::KEY;
 
 const JSON: &str = "Sec-WebSocket-Protocol: json.webpubsub.azure.v1\r\n";
@@ -367,14 +367,7 @@ impl Following {
     }
 
     fn interrupt(mut self) -> Option<i32> {
-        let script = format!("kill -INT {}", self.child.id());
-        assert!(
-            Command::new("sh")
-                .args(["-c", &script])
-                .status()
-                .unwrap()
-                .success()
-        );
+        signal(&self.child, "INT");
         self.child.wait().unwrap().code()
     }
 }

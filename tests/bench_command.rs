@@ -4,13 +4,13 @@ mod server_process;
 mod terminal;
 
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::sync::mpsc::channel;
 use std::thread;
 use std::time::Duration;
 
 use serde_json::Value;
-use server_process::{Ended, ServerProcess, run, switchboard, with_limit};
+use server_process::{Ended, ServerProcess, run, signal, switchboard, with_limit};
 use terminal::Terminal;
 use tungstenite::Message;
 
@@ -406,14 +406,7 @@ fn ctrl_c_ends_early_with_the_figures() {
     .spawn()
     .unwrap();
     came.recv_timeout(Duration::from_secs(10)).unwrap();
-    let script = format!("kill -INT {}", child.id());
-    assert!(
-        Command::new("sh")
-            .args(["-c", &script])
-            .status()
-            .unwrap()
-            .success()
-    );
+    signal(&child, "INT");
     let output = child.wait_with_output().unwrap();
     let stdout = String::from_utf8(output.stdout).unwrap();
     assert_eq!(output.status.code(), Some(0), "{stdout}");

@@ -8,11 +8,11 @@ mod token;
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::thread;
 use std::time::Duration;
 
-use server_process::{Ended, ServerProcess, run, switchboard};
+use server_process::{Ended, ServerProcess, run, run_while_open, switchboard};
 
 /// Every command that opens a WebSocket, as it is typed with the address of a server.
 const SOCKET_COMMANDS: [&[&str]; 5] = [
@@ -269,20 +269,14 @@ fn no_time_is_too_long_for_the_clock() {
 #[test]
 fn a_server_that_is_gone_while_somebody_listens_is_one_line() {
     let addr = opening(b"\x81\x04last");
-    let mut child = switchboard(&["connect", "--raw", &format!("ws://{addr}/ws?planted")])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    // Open for as long as the command runs.
-    let input = child.stdin.take();
-    let output = child.wait_with_output().unwrap();
-    drop(input);
-    let [stdout, stderr] =
-        [output.stdout, output.stderr].map(|bytes| String::from_utf8(bytes).unwrap());
+    let url = format!("ws://{addr}/ws?planted");
+    let Ended {
+        code,
+        stdout,
+        stderr,
+    } = run_while_open(switchboard(&["connect", "--raw", &url]));
     assert_eq!(
-        (output.status.code(), &*stdout, &*stderr),
+        (code, &*stdout, &*stderr),
         (Some(1), "last\n", "switchboard: the connection is lost\n")
     );
 }

@@ -15,8 +15,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 #[cfg(feature = "tls")]
-use server_process::ServerProcess;
-use server_process::switchboard;
+use server_process::{Ended, ServerProcess, run_while_open, switchboard};
 use switchboard::client::{ClientConfig, ClientError, Ending, Event, WebSocket};
 use switchboard::proto::CloseCode;
 
@@ -164,18 +163,9 @@ fn the_command_talks_to_it(server: &ForeignServer) {
 
     let closing = switchboard(&["connect", "--raw", &server.url("close/1008")]);
     let refused = switchboard(&["connect", "--raw", &server.url("refuse")]);
-    for (mut command, says) in [(closing, "1008"), (refused, "status 403: not today")] {
-        let mut child = command
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let input = child.stdin.take();
-        let output = child.wait_with_output().unwrap();
-        drop(input);
-        let stderr = String::from_utf8(output.stderr).unwrap();
-        assert_eq!(output.status.code(), Some(1), "{stderr}");
+    for (command, says) in [(closing, "1008"), (refused, "status 403: not today")] {
+        let Ended { code, stderr, .. } = run_while_open(command);
+        assert_eq!(code, Some(1), "{stderr}");
         assert!(
             stderr.contains(says) && stderr.lines().count() == 1,
             "{stderr}"

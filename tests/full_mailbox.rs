@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
-use std::thread;
+use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use peer::{DEADLINE, Peer};
@@ -17,7 +17,7 @@ use switchboard::delivery::{Delivery, GroupName, Recipients};
 use switchboard::handler::{Answer, Arrival, Handler, Outgoing, Upgrade};
 use switchboard::http::{Handshake, HttpError, Request, Response};
 use switchboard::proto::{Message, OpCode};
-use switchboard::server::{Ended, Server};
+use switchboard::server::{Ended, Server, Stopper};
 
 /// Bytes of a message; the mailbox has room for 16 MiB.
 const MESSAGE_LEN: usize = 64 << 10;
@@ -78,6 +78,36 @@ impl Handler for Holding {
     }
 }
 
+/// A running server whose loops can be held.
+struct Held {
+    addr: SocketAddr,
+    stopper: Stopper,
+    server: JoinHandle<Ended>,
+    /// Tells of a loop that is held.
+    held: Receiver<()>,
+    /// Lets it go on.
+    release: Sender<()>,
+}
+
+fn start(mut config: Config) -> Held {
+    let (is_held, held) = channel();
+    let (release, released) = channel();
+    let handler = Holding {
+        is_held,
+        release: Arc::new(Mutex::new(released)),
+    };
+    config.listen = vec![SocketAddr::from(([127, 0, 0, 1], 0))];
+    let server = Server::bind(config, &handler).unwrap();
+    let (addr, stopper) = (server.local_addresses()[0], server.stopper());
+    Held {
+        addr,
+        stopper,
+        server: thread::spawn(move || server.run().unwrap()),
+        held,
+        release,
+    }
+}
+
 /// A peer on this loop.
 fn peer_on(addr: SocketAddr, loop_index: usize) -> Peer {
     loop {
@@ -114,18 +144,15 @@ fn rs_11_a_turn_that_takes_long_is_noted_with_what_was_done_in_it() {
     static LOG: Log = Log(Mutex::new(String::new()));
     log::set_logger(&LOG).unwrap();
     log::set_max_level(log::LevelFilter::Warn);
-    let (is_held, held) = channel();
-    let (release, released) = channel();
-    let handler = Holding {
-        is_held,
-        release: Arc::new(Mutex::new(released)),
-    };
     let mut config = Config::default();
-    config.listen = vec![SocketAddr::from(([127, 0, 0, 1], 0))];
     config.loop_count = 1;
-    let server = Server::bind(config, &handler).unwrap();
-    let (addr, stopper) = (server.local_addresses()[0], server.stopper());
-    let server = thread::spawn(move || server.run().unwrap());
+    let Held {
+        addr,
+        stopper,
+        server,
+        held,
+        release,
+    } = start(config);
     let mut peer = peer_on(addr, 0);
     peer.send_text("hold");
     held.recv_timeout(DEADLINE).unwrap();
@@ -149,20 +176,17 @@ fn rs_11_a_turn_that_takes_long_is_noted_with_what_was_done_in_it() {
 
 #[test]
 fn sc_07_while_a_mailbox_is_full_the_other_loops_stop_reading_and_nothing_is_lost() {
-    let (is_held, held) = channel();
-    let (release, released) = channel();
-    let handler = Holding {
-        is_held,
-        release: Arc::new(Mutex::new(released)),
-    };
     let mut config = Config::default();
-    config.listen = vec![SocketAddr::from(([127, 0, 0, 1], 0))];
     config.loop_count = 2;
     // What was held up comes to the receiver at once.
     config.outbox_bytes_max = 2 * MESSAGE_COUNT * MESSAGE_LEN;
-    let server = Server::bind(config, &handler).unwrap();
-    let (addr, stopper) = (server.local_addresses()[0], server.stopper());
-    let server = thread::spawn(move || server.run().unwrap());
+    let Held {
+        addr,
+        stopper,
+        server,
+        held,
+        release,
+    } = start(config);
 
     let mut receiver = peer_on(addr, 1);
     receiver.send_text("join");

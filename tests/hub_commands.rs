@@ -9,7 +9,7 @@ use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::{Duration, SystemTime};
 
 use serde_json::Value;
-use server_process::{Ended, ServerProcess, run, switchboard};
+use server_process::{Ended, ServerProcess, run, signal, switchboard};
 
 /// A command against the server at `addr`.
 fn command(addr: SocketAddr, arguments: &[&str]) -> Command {
@@ -67,11 +67,7 @@ impl Tail {
     }
 
     fn interrupt(mut self) -> Option<i32> {
-        let status = Command::new("sh")
-            .args(["-c", &format!("kill -INT {}", self.child.id())])
-            .status()
-            .unwrap();
-        assert!(status.success());
+        signal(&self.child, "INT");
         self.child.wait().unwrap().code()
     }
 }

@@ -33,6 +33,20 @@ pub(super) struct Dialed {
 ///
 /// Every step has an error of its own, see [`ClientError`].
 pub(super) fn dial(url: &SocketUrl, config: &ClientConfig) -> Result<Dialed, ClientError> {
+    let (opening, request) = request(url, config)?;
+    let (deadline, stream) = Deadline::connect(url, config)?;
+    deadline.exchange(stream, &opening, &request)
+}
+
+/// A handshake with a key of its own, and the request that begins it.
+///
+/// # Errors
+///
+/// A field that cannot be written.
+pub(super) fn request(
+    url: &SocketUrl,
+    config: &ClientConfig,
+) -> Result<(Opening, Vec<u8>), ClientError> {
     let opening = opening(config);
     let fields: Vec<_> = config
         .fields
@@ -40,12 +54,10 @@ pub(super) fn dial(url: &SocketUrl, config: &ClientConfig) -> Result<Dialed, Cli
         .map(|(name, value)| (name.as_str(), value.as_str()))
         .collect();
     let request = opening.encode(url, &fields).map_err(ClientError::Field)?;
-    let (deadline, stream) = Deadline::connect(url, config)?;
-    deadline.exchange(stream, &opening, &request)
+    Ok((opening, request))
 }
 
-/// A handshake with a key of its own.
-pub(super) fn opening(config: &ClientConfig) -> Opening {
+fn opening(config: &ClientConfig) -> Opening {
     let mut nonce = [0; 16];
     getrandom::fill(&mut nonce).expect("the system has a source of random numbers");
     let subprotocols: Vec<_> = config.subprotocols.iter().map(String::as_str).collect();

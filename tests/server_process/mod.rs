@@ -5,7 +5,7 @@ use std::env;
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::sync::{Arc, Mutex};
 use std::thread;
@@ -78,14 +78,7 @@ impl ServerProcess {
 
     /// Sends a signal, named as for `kill`.
     pub(crate) fn signal(&self, name: &str) {
-        let script = format!("kill -{name} {}", self.child.id());
-        assert!(
-            Command::new("sh")
-                .args(["-c", &script])
-                .status()
-                .unwrap()
-                .success()
-        );
+        signal(&self.child, name);
     }
 
     /// Waits until the process has ended.
@@ -259,6 +252,18 @@ pub(crate) struct Ended {
     pub(crate) stderr: String,
 }
 
+impl From<Output> for Ended {
+    fn from(output: Output) -> Self {
+        let [stdout, stderr] =
+            [output.stdout, output.stderr].map(|bytes| String::from_utf8(bytes).unwrap());
+        Self {
+            code: output.status.code(),
+            stdout,
+            stderr,
+        }
+    }
+}
+
 /// Runs a command to its end, which must come soon.
 pub(crate) fn run(mut command: Command) -> Ended {
     let (mut child, lines, log) = spawn(&mut command);
@@ -275,6 +280,27 @@ pub(crate) fn run(mut command: Command) -> Ended {
         stdout,
         stderr,
     }
+}
+
+/// Sends a signal, named as for `kill`.
+pub(crate) fn signal(child: &Child, name: &str) {
+    let script = format!("kill -{name} {}", child.id());
+    let status = Command::new("sh").args(["-c", &script]).status().unwrap();
+    assert!(status.success());
+}
+
+/// Runs a command to its end, with a standard input that has nothing and does not end before.
+pub(crate) fn run_while_open(mut command: Command) -> Ended {
+    let mut child = command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let input = child.stdin.take();
+    let output = child.wait_with_output().unwrap();
+    drop(input);
+    output.into()
 }
 
 /// The binary with arguments, and without whatever settings the environment of the tests may contain.

@@ -142,9 +142,7 @@ impl Terminal {
 
     /// Sends a signal, named as for `kill`.
     pub(crate) fn signal(&self, name: &str) {
-        let script = format!("kill -{name} {}", self.child.id());
-        let status = Command::new("sh").args(["-c", &script]).status().unwrap();
-        assert!(status.success());
+        crate::server_process::signal(&self.child, name);
     }
 
     /// Waits until the program has ended; it has to leave the terminal as it was.

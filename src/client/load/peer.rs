@@ -7,7 +7,7 @@ use std::time::Instant;
 use mio::net::TcpStream;
 
 use super::target::LoadTarget;
-use crate::client::dial::opening;
+use crate::client::dial::request;
 use crate::client::frame_queue::FrameQueue;
 use crate::client::{ClientConfig, ClientError, Ending};
 use crate::http::{Opening, OpeningAnswer};
@@ -70,15 +70,7 @@ impl Peer {
         config: &ClientConfig,
         since: Instant,
     ) -> Result<Self, ClientError> {
-        let opening = opening(config);
-        let fields: Vec<_> = config
-            .fields
-            .iter()
-            .map(|(name, value)| (name.as_str(), value.as_str()))
-            .collect();
-        let request = opening
-            .encode(target.url(), &fields)
-            .map_err(ClientError::Field)?;
+        let (opening, request) = request(target.url(), config)?;
         let socket = TcpStream::connect(target.address()).map_err(|error| lost(target, error))?;
         Ok(Self {
             socket,
