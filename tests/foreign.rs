@@ -15,7 +15,8 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 #[cfg(feature = "tls")]
-use server_process::{Ended, ServerProcess, run_while_open, switchboard};
+use server_process::ServerProcess;
+use server_process::{Ended, run_while_open, switchboard};
 use switchboard::client::{ClientConfig, ClientError, Ending, Event, WebSocket};
 use switchboard::proto::CloseCode;
 
