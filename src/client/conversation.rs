@@ -113,6 +113,7 @@ impl Conversation {
             })
         });
         Self {
+            reader: MessageReader::with_deflate(Role::Client, deflate),
             compression,
             ..self
         }

@@ -16,10 +16,8 @@ pub(super) struct Assembly {
     announced_len: u64,
     /// Frames so far, empty ones and the one under way included.
     frame_count: u32,
-    /// The kind of message whose compressed form this is; `None` if it is not compressed.
-    compressed: Option<OpCode>,
-    /// What was agreed on about compression.
-    deflate: Option<Deflate>,
+    /// The kind of message whose compressed form this is, and how it is compressed; `None` if it is not.
+    compressed: Option<(OpCode, Deflate)>,
 }
 
 /// What arrived so far.
@@ -45,11 +43,10 @@ impl Assembly {
     pub(super) fn begin(
         header: &FrameHeader,
         limits: &MessageLimits,
-        is_compressed: bool,
         deflate: Option<Deflate>,
     ) -> Result<Self, ProtocolError> {
-        judge_first(header, limits.wire_bytes_max(is_compressed))?;
-        let payload = if header.opcode == OpCode::Text && !is_compressed {
+        judge_first(header, limits.wire_bytes_max(deflate.is_some()))?;
+        let payload = if header.opcode == OpCode::Text && deflate.is_none() {
             Payload::Text {
                 text: String::new(),
                 utf8: Utf8Validator::default(),
@@ -61,8 +58,7 @@ impl Assembly {
             payload,
             announced_len: header.payload_len,
             frame_count: 1,
-            compressed: is_compressed.then_some(header.opcode),
-            deflate,
+            compressed: deflate.map(|deflate| (header.opcode, deflate)),
         })
     }
 
@@ -154,10 +150,10 @@ impl Assembly {
         next_len: usize,
         limits: &MessageLimits,
     ) -> Result<(), ProtocolError> {
-        if self.compressed.is_some()
+        if let Some((_, deflate)) = self.compressed
             && let Payload::Binary(held) = &self.payload
             && held.len() + next_len > HELD_COMPRESSED_MAX
-            && let Some(mut inflater) = self.deflate.and_then(Deflate::inflater_of_one)
+            && let Some(mut inflater) = deflate.inflater_of_one()
         {
             inflater.begin()?;
             inflater.go_on(held, limits)?;
@@ -189,7 +185,7 @@ impl Assembly {
 
     /// The kind of message whose compressed form this is; `None` if it is not compressed.
     pub(super) fn compressed(&self) -> Option<OpCode> {
-        self.compressed
+        self.compressed.map(|(opcode, _)| opcode)
     }
 
     /// The message, once it is finished; of a compressed one the compressed form.
@@ -280,7 +276,7 @@ mod tests {
             mask: None,
             payload_len: (1 << 63) - 1,
         };
-        let mut assembly = Assembly::begin(&header, &limits, false, None).unwrap();
+        let mut assembly = Assembly::begin(&header, &limits, None).unwrap();
         header.opcode = OpCode::Continuation;
         assert_eq!(assembly.continue_with(&header, &limits), Ok(()));
         assert_eq!(assembly.announced_len, u64::MAX - 1);

@@ -3,7 +3,9 @@
 use super::assembly::judge_first;
 use super::encode::COMPRESSED;
 use super::utf8::to_text;
-use super::{FramePart, Incoming, Inflater, Message, MessageLimits, OpCode, ProtocolError};
+use super::{
+    Deflate, FramePart, Incoming, Inflater, Message, MessageLimits, OpCode, ProtocolError,
+};
 
 /// What is in a frame that is whole, and the only one of its compressed message.
 #[cold]
@@ -37,18 +39,22 @@ pub(super) fn message_of(opcode: OpCode, bytes: &[u8]) -> Result<Incoming<'_>, P
 }
 
 /// Looks at the first byte of a frame for the bit that says that a message is compressed, and takes it away, so that
-/// nobody else has to know of it. Only the first frame of a message has it (RFC 7692 6).
+/// nobody else has to know of it; how it is compressed then. Only the first frame of a message has it (RFC 7692 6), and
+/// only where that was agreed on.
 #[inline]
-pub(super) fn take_compressed_bit(input: &mut [u8]) -> Result<bool, ProtocolError> {
-    match input.first_mut() {
-        Some(first) if *first & COMPRESSED != 0 => {
+pub(super) fn take_compressed_bit(
+    input: &mut [u8],
+    deflate: Option<Deflate>,
+) -> Result<Option<Deflate>, ProtocolError> {
+    match (input.first_mut(), deflate) {
+        (Some(first), Some(_)) if *first & COMPRESSED != 0 => {
             let opcode = OpCode::from_bits(*first & 0x0F);
             if !matches!(opcode, Some(OpCode::Text | OpCode::Binary)) {
                 return Err(ProtocolError::ReservedBitSet);
             }
             *first &= !COMPRESSED;
-            Ok(true)
+            Ok(deflate)
         }
-        _ => Ok(false),
+        _ => Ok(None),
     }
 }

@@ -93,16 +93,17 @@ impl MessageReader {
     ) -> Result<Option<Incoming<'a>>, ProtocolError> {
         if self.begun.is_none() {
             let mut decoder = FrameDecoder::new(self.role);
-            let is_compressed = inflater.is_some() && take_compressed_bit(input)?;
+            let deflate = self.deflate.filter(|_| inflater.is_some());
+            let compression = take_compressed_bit(input, deflate)?;
             match decoder.next_part(input)? {
                 Some(part) if part.ends_frame && part.header.is_final => {
-                    return match inflater.filter(|_| is_compressed) {
+                    return match inflater.filter(|_| compression.is_some()) {
                         Some(inflater) => inflate_whole(&part, limits, inflater).map(Some),
                         None => parse_whole(part, limits).map(Some),
                     };
                 }
                 None if !decoder.is_mid_frame() => return Ok(None),
-                part => self.begin(decoder, part, limits, is_compressed)?,
+                part => self.begin(decoder, part, limits, compression)?,
             }
         }
         self.go_on(input, limits, inflater)
@@ -166,12 +167,11 @@ impl MessageReader {
         decoder: FrameDecoder,
         part: Option<FramePart<'_>>,
         limits: &MessageLimits,
-        is_compressed: bool,
+        compression: Option<Deflate>,
     ) -> Result<(), ProtocolError> {
         let begun = self.begun.insert(Box::new(Begun {
             decoder,
-            deflate: self.deflate,
-            is_compressed,
+            compression,
             assembly: None,
             control: None,
             lent: None,
@@ -195,7 +195,7 @@ impl MessageReader {
             return self.next_inflating(input, limits, inflater);
         }
         match &mut self.begun {
-            Some(begun) => begun.next(input, limits, inflater),
+            Some(begun) => begun.next(input, limits, self.deflate, inflater),
             None => Ok(None),
         }
     }
@@ -205,10 +205,8 @@ impl MessageReader {
 #[derive(Debug)]
 struct Begun {
     decoder: FrameDecoder,
-    /// What was agreed on about compression.
-    deflate: Option<Deflate>,
-    /// Whether the frame under way begins a compressed message.
-    is_compressed: bool,
+    /// How the message is compressed that the frame under way begins, if it is.
+    compression: Option<Deflate>,
     /// The message under way, or the one that the last call lent out.
     assembly: Option<Assembly>,
     /// The payload of a control frame cut by the end of the input, or the one that the last call
@@ -224,11 +222,12 @@ impl Begun {
         &'a mut self,
         input: &mut &'input mut [u8],
         limits: &MessageLimits,
+        deflate: Option<Deflate>,
         inflater: Option<&'a mut Inflater>,
     ) -> Result<Option<Incoming<'a>>, ProtocolError> {
         loop {
             if inflater.is_some() && !self.decoder.is_mid_frame() {
-                self.is_compressed = take_compressed_bit(input)?;
+                self.compression = take_compressed_bit(input, deflate)?;
             }
             let Some(part) = self.decoder.next_part(input)? else {
                 return Ok(None);
@@ -236,7 +235,7 @@ impl Begun {
             let is_whole = part.begins_frame && part.ends_frame;
             let is_alone = part.header.is_final && self.assembly.is_none();
             if is_whole && (is_alone || part.header.opcode.is_control()) {
-                return match inflater.filter(|_| self.is_compressed) {
+                return match inflater.filter(|_| self.compression.is_some()) {
                     Some(inflater) => inflate_whole(&part, limits, inflater).map(Some),
                     None => parse_whole(part, limits).map(Some),
                 };
@@ -299,7 +298,7 @@ impl Begun {
         let header = &part.header;
         let assembly = match &mut self.assembly {
             None => {
-                let assembly = Assembly::begin(header, limits, self.is_compressed, self.deflate)?;
+                let assembly = Assembly::begin(header, limits, self.compression)?;
                 self.assembly.insert(assembly)
             }
             Some(assembly) => {
