@@ -5,10 +5,18 @@ mod token;
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::PathBuf;
-use std::process::Command;
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use server_process::{BINARY, ServerProcess, run, switchboard};
+use switchboard::client::{ClientConfig, ClientError, Ending, Event, WebSocket};
+use switchboard::proto::CloseCode;
+
+/// How long anything may take before a test fails.
+const DEADLINE: Duration = Duration::from_secs(20);
 
 /// The README's section about deployment.
 fn section() -> String {
@@ -142,4 +150,101 @@ fn systemd_understands_the_service() {
         output.status.success() && complaints.is_empty(),
         "{complaints}"
     );
+}
+
+#[test]
+#[ignore = "needs nginx: apt-get install nginx-light"]
+fn websockets_go_through_nginx_and_the_server_knows_whose_they_are() {
+    let flags = ["--max-connections-per-address", "1"];
+    let server = ServerProcess::start(&[&["--trusted-proxy", "127.0.0.1/32"], &flags[..]].concat());
+    let folder = Folder::new("nginx");
+    let proxy = Nginx::start(&folder, server.addr());
+    let url = format!("ws://{}/echo", proxy.addr);
+    let client = |address: &str| {
+        let mut config = ClientConfig::default();
+        config.fields = vec![("X-Forwarded-For".into(), address.into())];
+        WebSocket::dial(&url, &config)
+    };
+    // The client is on the machine of the proxy, which is trusted, so that whom it claims to speak for counts.
+    let mut first = client("192.0.2.1").unwrap();
+    for message in ["through", "and through"] {
+        first.send_text(message).unwrap();
+        let event = first.next_event(Some(DEADLINE)).unwrap();
+        assert_eq!(event, Some(Event::Text(message.into())));
+    }
+    drop(client("192.0.2.2").unwrap());
+    match client("192.0.2.1") {
+        Err(ClientError::Refused { status: 429, .. }) => {}
+        other => panic!("a second connection of one address: {other:?}"),
+    }
+    first.close(CloseCode::NORMAL, "bye");
+    let end = Event::Closed(Ending {
+        code: Some(CloseCode::NORMAL),
+        reason: String::new(),
+    });
+    assert_eq!(first.next_event(Some(DEADLINE)).unwrap(), Some(end));
+    let end = server.logged("end id=");
+    assert!(end.contains("peer=127.0.0.1"), "{end}");
+}
+
+/// A running nginx with the README's text; it is ended when this is dropped.
+struct Nginx {
+    child: Child,
+    addr: SocketAddr,
+}
+
+impl Nginx {
+    /// Starts one in front of `server`, without encryption, and waits until it listens.
+    fn start(folder: &Folder, server: SocketAddr) -> Self {
+        let port = TcpListener::bind("127.0.0.1:0").unwrap();
+        let addr = port.local_addr().unwrap();
+        drop(port);
+        let text = block("nginx")
+            .replace("127.0.0.1:8080", &server.to_string())
+            .replace("listen 443 ssl;", &format!("listen {addr};"));
+        assert!(text.contains(&addr.to_string()) && text.contains(&server.to_string()));
+        let places = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
+            .map(|name| format!("{name}_temp_path {};\n", folder.0.join(name).display()))
+            .concat();
+        let path = folder.write(
+            "nginx.conf",
+            &format!(
+                "daemon off;\nmaster_process off;\npid {};\nerror_log stderr;\nevents {{}}\nhttp {{\n{places}{text}}}\n",
+                folder.0.join("pid").display()
+            ),
+        );
+        let child = Command::new(nginx())
+            .args(["-e", "stderr", "-p"])
+            .arg(&folder.0)
+            .arg("-c")
+            .arg(path)
+            .stdout(Stdio::null())
+            .spawn()
+            .expect("nginx");
+        let mut proxy = Self { child, addr };
+        let begun = Instant::now();
+        while TcpStream::connect(addr).is_err() {
+            assert_eq!(proxy.child.try_wait().unwrap(), None, "nginx has ended");
+            assert!(begun.elapsed() < DEADLINE, "nginx does not listen");
+            thread::yield_now();
+        }
+        proxy
+    }
+}
+
+impl Drop for Nginx {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Where Debian puts it is not on everybody's `PATH`.
+fn nginx() -> &'static Path {
+    let place = Path::new("/usr/sbin/nginx");
+    if place.exists() {
+        place
+    } else {
+        Path::new("nginx")
+    }
 }
