@@ -4,9 +4,12 @@
 mod peer;
 mod server_process;
 
+use std::io::Write;
+use std::process::Stdio;
+
 use flate2::{Compress, Compression, Decompress, FlushCompress, FlushDecompress};
 use peer::{Frame, Peer, http, masked_frame, opcode};
-use server_process::ServerProcess;
+use server_process::{Ended, ServerProcess, switchboard};
 use switchboard::client::{ClientConfig, Event, WebSocket};
 
 /// What most clients offer.
@@ -361,6 +364,51 @@ fn our_own_client_compresses_with_our_server_and_without_it() {
         }
         let bytes_in = metric(&server, "bytes_in");
         assert_eq!(bytes_in < 100_000, !flags.is_empty(), "{bytes_in}");
+    }
+}
+
+/// Runs a command against the server to its end, with `input` in a pipe.
+fn run_command(arguments: &[&str], input: &str) -> Ended {
+    let mut child = switchboard(arguments)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut pipe = child.stdin.take().unwrap();
+    pipe.write_all(input.as_bytes()).unwrap();
+    drop(pipe);
+    child.wait_with_output().unwrap().into()
+}
+
+#[test]
+fn the_commands_compress_if_they_are_told_to_and_the_server_agrees() {
+    let text = long_text().replace('"', "'").repeat(20);
+    for (server_flags, flags) in [
+        (&["--compression"][..], &["--compression"][..]),
+        (&["--compression"], &[]),
+        (&[], &["--compression"]),
+    ] {
+        let is_agreed = !server_flags.is_empty() && !flags.is_empty();
+        let server = ServerProcess::start(server_flags);
+        let [hub, echo] = ["ws", "echo"].map(|path| format!("ws://{}/{path}", server.addr()));
+        for arguments in [
+            &["send", "--url", &hub, "--all"][..],
+            &["connect", &hub],
+            &["connect", "--raw", &echo],
+        ] {
+            let before = ["bytes_in", "compressions"].map(|name| metric(&server, name));
+            let ended = run_command(&[arguments, flags].concat(), &text);
+            assert_eq!(ended.code, Some(0), "{arguments:?}: {ended:?}");
+            let after = ["bytes_in", "compressions"].map(|name| metric(&server, name));
+            let is_short = after[0] - before[0] < text.len() as u64 / 4;
+            assert_eq!(is_short, is_agreed, "{arguments:?} {flags:?}");
+            if arguments.contains(&"--raw") {
+                assert_eq!(ended.stdout, format!("{text}\n"));
+                let compression_count = after[1] - before[1];
+                assert_eq!(compression_count, u64::from(is_agreed), "{flags:?}");
+            }
+        }
     }
 }
 

@@ -10,6 +10,7 @@ use switchboard::proto::CloseCode;
 
 use super::Failure;
 use super::access_keys::AccessKeys;
+use super::compression::CompressionFlag;
 use super::place::{self, DEFAULT_URL};
 use super::quantity::Span;
 #[cfg(feature = "tls")]
@@ -29,6 +30,9 @@ pub(super) struct HubAccess {
 
     #[command(flatten)]
     terms: Terms,
+
+    #[command(flatten)]
+    compression: CompressionFlag,
 }
 
 /// What every connection to a server takes, whatever is spoken on it.
@@ -73,7 +77,8 @@ impl HubAccess {
     pub(super) fn connect(&self, when_lost: WhenLost) -> Result<HubClient, Failure> {
         let url = place::endpoint(&self.url)?;
         let name = self.name.as_deref();
-        let config = self.terms.hub_config(&url, name, when_lost)?;
+        let mut config = self.terms.hub_config(&url, name, when_lost)?;
+        self.compression.apply_to(&mut config.client);
         HubClient::connect_url(named(url, name), config).map_err(|error| failure(&error))
     }
 }

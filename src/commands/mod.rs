@@ -16,6 +16,7 @@ use log::LevelFilter;
 mod access_keys;
 mod bench;
 mod completions;
+mod compression;
 mod connect;
 #[cfg(feature = "tls")]
 mod encryption;

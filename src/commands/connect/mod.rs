@@ -16,6 +16,7 @@ use self::console::{Console, Memory};
 use self::hub_talk::HubTalk;
 use self::raw_talk::RawTalk;
 use super::Failure;
+use super::compression::CompressionFlag;
 use super::hub_access::{Terms, WhenLost, failure, named};
 use super::place;
 
@@ -74,6 +75,9 @@ pub(super) struct Connect {
 
     #[command(flatten)]
     terms: Terms,
+
+    #[command(flatten)]
+    compression: CompressionFlag,
 }
 
 impl Connect {
@@ -94,9 +98,11 @@ impl Connect {
             let mut config = self.terms.client_config(&url, None)?;
             config.subprotocols = self.subprotocol;
             config.fields.extend(self.header);
+            self.compression.apply_to(&mut config);
             return RawTalk::begin(&url, &config, memory)?.run();
         }
-        let config = self.terms.hub_config(&url, name, WhenLost::ComeBack)?;
+        let mut config = self.terms.hub_config(&url, name, WhenLost::ComeBack)?;
+        self.compression.apply_to(&mut config.client);
         let hub = HubClient::connect_url(named(url.clone(), name), config);
         let hub = hub.map_err(|error| match error {
             HubError::NotAHub => Failure::Runtime(format!("{error}; try --raw")),
