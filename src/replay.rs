@@ -16,7 +16,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::delivery::{Numbering, RecoveryToken};
-use crate::proto::{EncodedFrame, FrameHeader, OpCode};
+use crate::proto::{CompressedRest, EncodedFrame, FrameHeader, OpCode};
 
 /// The unacknowledged messages of one peer, oldest first.
 pub struct Replay {
@@ -149,19 +149,30 @@ impl Replay {
 
     /// Writes the beginning of a numbered frame whose rest has `rest_len` bytes; returns where it lies in `out`.
     pub fn write_beginning(&self, number: u64, rest_len: usize, out: &mut Vec<u8>) -> Range<usize> {
-        let Numbering { before, after, .. } = self.numbering;
-        let digit_count = number.checked_ilog10().unwrap_or(0) as usize + 1;
         let header = FrameHeader {
             is_final: true,
             opcode: OpCode::Text,
             mask: None,
-            payload_len: (before.len() + digit_count + after.len() + rest_len) as u64,
+            payload_len: (self.beginning_len(number) + rest_len) as u64,
         };
         let mut header_bytes = [0; FrameHeader::LEN_MAX];
         let header_len = header.write(&mut header_bytes);
         let start = out.len();
         out.extend_from_slice(&header_bytes[..header_len]);
-        write!(out, "{before}{number}{after}").expect("a vector takes everything");
+        self.write_number(number, out);
+        start..out.len()
+    }
+
+    /// The same for a message whose rest goes compressed.
+    pub fn write_compressed_beginning(
+        &self,
+        number: u64,
+        rest: &CompressedRest,
+        out: &mut Vec<u8>,
+    ) -> Range<usize> {
+        let start = out.len();
+        rest.write_header(OpCode::Text, self.beginning_len(number), out);
+        self.write_number(number, out);
         start..out.len()
     }
 
@@ -195,6 +206,18 @@ impl Replay {
         pairs.fold(0, |difference, (own, given)| {
             black_box(difference | (own ^ given))
         }) == 0
+    }
+
+    /// The length of a number with what stands around it.
+    fn beginning_len(&self, number: u64) -> usize {
+        let Numbering { before, after, .. } = self.numbering;
+        let digit_count = number.checked_ilog10().unwrap_or(0) as usize + 1;
+        before.len() + digit_count + after.len()
+    }
+
+    fn write_number(&self, number: u64, out: &mut Vec<u8>) {
+        let Numbering { before, after, .. } = self.numbering;
+        write!(out, "{before}{number}{after}").expect("a vector takes everything");
     }
 
     fn next_number(&self) -> u64 {

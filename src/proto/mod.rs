@@ -57,7 +57,7 @@ mod utf8;
 
 pub use close::{CloseCode, CloseFrame};
 pub use decoder::{FrameDecoder, FramePart};
-pub use deflate::{Deflate, Deflater, Inflater};
+pub use deflate::{CompressedRest, Deflate, Deflater, Inflater};
 #[cfg(feature = "deflate")]
 pub use deflate::{DeflateTally, WindowBits};
 pub use encode::{encode_close, encode_frame, encode_masked_frame, frame_len_at};

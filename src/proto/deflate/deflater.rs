@@ -4,7 +4,7 @@ use std::fmt;
 
 use flate2::{Compress, Compression, FlushCompress};
 
-use super::Deflate;
+use super::{CompressedRest, Deflate};
 use crate::proto::encode::encode_compressed_frame;
 use crate::proto::{EncodedFrame, FrameHeader, OpCode, Role, frame_len_at};
 
@@ -92,10 +92,31 @@ impl Deflater {
             payload.len()
         };
         self.tally.add(payload.len(), sent_len);
-        if self.payload.capacity() > KEPT_BYTES_MAX {
-            self.payload = Vec::new();
-        }
+        self.shrink();
         is_worthwhile
+    }
+
+    /// What comes behind the beginning of a text message that is different for every receiver, compressed; `None` if that
+    /// is not worth while.
+    pub fn deflate_rest(&mut self, deflate: Deflate, rest: &[u8]) -> Option<CompressedRest> {
+        if rest.len() < Self::WORTHWHILE_LEN {
+            return None;
+        }
+        let is_shorter = self.compress(deflate, rest);
+        let sent_len = self
+            .payload
+            .len()
+            .saturating_add(CompressedRest::STORED_HEADER_LEN);
+        let compressed =
+            (is_shorter && sent_len < rest.len()).then(|| CompressedRest::new(&self.payload));
+        let sent_len = if compressed.is_some() {
+            sent_len
+        } else {
+            rest.len()
+        };
+        self.tally.add(rest.len(), sent_len);
+        self.shrink();
+        compressed
     }
 
     /// What has been done so far.
@@ -127,6 +148,13 @@ impl Deflater {
         self.payload
             .truncate(self.payload.len().saturating_sub(TAIL.len()));
         self.payload.len() < payload.len()
+    }
+
+    /// Gives back what only a large message needs.
+    fn shrink(&mut self) {
+        if self.payload.capacity() > KEPT_BYTES_MAX {
+            self.payload = Vec::new();
+        }
     }
 }
 

@@ -4,16 +4,23 @@
 //! |---|---|
 //! | [`Deflate`] | says what one WebSocket has agreed on |
 //! | [`Deflater`] | compresses frames that are to be sent, for everyone who gets them |
+//! | [`CompressedRest`] | is compressed once for messages that begin differently for each receiver |
 //! | [`Inflater`] | makes messages of what came compressed |
 //!
 //! What we send never refers to an earlier message, whatever was agreed on: so one compressed frame serves all receivers
 //! with windows of the same size, one [`Deflater`] serves all connections of a loop, and an idle one holds nothing. A
 //! message that gains nothing by it goes as it is, which needs no agreement (RFC 7692 6).
+//!
+//! As a server we say so in every answer, `server_no_context_takeover`, and ask the same of the client, which an answer
+//! may do whatever was offered (RFC 7692 7.1.1). To keep a context for replies alone would not do: a client has one window
+//! for all that it gets, so what it shares with others would have to pass through its compressor, too, a compression for
+//! each receiver and up to 32 KiB of window each way for every client. As a client we take servers that keep theirs.
 
 mod deflater;
 mod inflater;
 #[cfg(test)]
 mod naive;
+mod rest;
 #[cfg(test)]
 mod tests;
 
@@ -21,6 +28,7 @@ use std::fmt;
 
 pub use self::deflater::{DeflateTally, Deflater};
 pub use self::inflater::Inflater;
+pub use self::rest::CompressedRest;
 
 /// What the two ends of a WebSocket have agreed on, seen from one of them (RFC 7692 7.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

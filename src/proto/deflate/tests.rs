@@ -6,8 +6,8 @@ use proptest::prelude::*;
 use super::naive;
 use super::*;
 use crate::proto::{
-    EncodedFrame, Incoming, Message, MessageLimits, MessageReader, OpCode, ProtocolError, Role,
-    encode_frame, encode_masked_frame,
+    EncodedFrame, FrameHeader, Incoming, Message, MessageLimits, MessageReader, OpCode,
+    ProtocolError, Role, encode_frame, encode_masked_frame, frame_len_at,
 };
 
 const LIMITS: MessageLimits = MessageLimits {
@@ -404,6 +404,44 @@ fn frames_in_a_row_keep_their_order_and_some_are_compressed() {
     assert!(deflater.deflate_frames(agreed("12"), &short).is_none());
 }
 
+/// The whole frame of a message that begins like this, if its rest is worth while compressing.
+fn frame_with_beginning(
+    deflater: &mut Deflater,
+    window: &str,
+    beginning: &[u8],
+    rest: &[u8],
+) -> Option<Vec<u8>> {
+    let compressed = deflater.deflate_rest(agreed(window), rest)?;
+    let mut frame = b"before".to_vec();
+    compressed.write_header(OpCode::Text, beginning.len(), &mut frame);
+    frame.extend_from_slice(beginning);
+    frame.extend_from_slice(compressed.bytes().as_bytes());
+    Some(frame.split_off(6))
+}
+
+#[test]
+fn ex_10_one_compressed_rest_goes_behind_every_beginning() {
+    let mut deflater = Deflater::default();
+    let rest = "the same for all of them, and all of that again; ".repeat(10);
+    for beginning in ["", "{", "{\"sequenceId\":18446744073709551615,"] {
+        let mut frame =
+            frame_with_beginning(&mut deflater, "15", beginning.as_bytes(), rest.as_bytes())
+                .unwrap();
+        assert_eq!(frame[0], 0xC1, "FIN, RSV1, text");
+        assert!(frame.len() < rest.len() / 2);
+        assert_eq!(frame_len_at(&frame), frame.len());
+        let heard = read_all(Role::Client, vec![&mut frame]).unwrap();
+        assert_eq!(heard, [format!("Text {beginning}{rest}")]);
+    }
+    let deflate = agreed("15");
+    assert!(deflater.deflate_rest(deflate, &[b'a'; 255]).is_none());
+    assert!(deflater.deflate_rest(deflate, &[b'a'; 256]).is_some());
+    let noise = &samples()[2][..250];
+    let noise = [noise, &noise[..6]].concat();
+    assert!(deflater.deflate_rest(deflate, &noise).is_none());
+    assert_eq!(deflater.tally().message_count, 5);
+}
+
 /// Everything that a reader finds, in words, or the first error.
 fn read_all(role: Role, inputs: Vec<&mut [u8]>) -> Result<Vec<String>, ProtocolError> {
     let deflate = agreed("15");
@@ -537,6 +575,28 @@ proptest! {
             prop_assert_eq!(&inflated.bytes, &bytes);
             prop_assert!(inflated.distance_max <= 1 << bits);
             prop_assert!(inflater().inflate(&data, &LIMITS) == Ok(&bytes[..]));
+        }
+    }
+
+    #[test]
+    fn ex_09_a_beginning_and_its_rest_are_one_message_for_another(
+        parts in prop::collection::vec(("[a-e]{1,12}", 1_usize..40), 1..40),
+        beginning in "[a-e]{0,300}",
+        bits in 8_u8..=15,
+    ) {
+        let rest: Vec<u8> = parts.iter().flat_map(|(text, count)| text.repeat(*count).into_bytes()).collect();
+        let mut deflater = Deflater::default();
+        let frame = frame_with_beginning(&mut deflater, &bits.to_string(), beginning.as_bytes(), &rest);
+        if let Some(mut frame) = frame {
+            frame[0] &= !0x40;
+            let (_, header_len) = FrameHeader::parse(&frame, Role::Client).unwrap().unwrap();
+            let data = &frame[header_len..];
+            let inflated = naive::inflate(data, &[]).unwrap();
+            prop_assert_eq!(inflated.bytes, [beginning.as_bytes(), &rest].concat());
+            prop_assert!(inflated.distance_max <= 1 << bits);
+            // Nothing refers to the beginning.
+            let alone = naive::inflate(&data[5 + beginning.len()..], &[]).unwrap();
+            prop_assert_eq!(alone.bytes, rest);
         }
     }
 
