@@ -41,8 +41,9 @@
 //! ranges that touch merge: sixteen messages to a group are one range and one plain write per receiver. Only a receiver
 //! that blocks gets a copy of its own bytes, so that it does not pin what belongs to others.
 //!
-//! Loops share nothing but mailboxes, a count of connections and the mark that the server drains. A delivery to a group
-//! is one letter to every other loop; a sender that wants to know the outcome gets it when all loops have answered.
+//! Loops share nothing but mailboxes, a few counts and marks, and what a message becomes when it is compressed: whichever
+//! loop needs that first makes it, for all of them. A delivery to a group is one letter to every other loop; a sender that
+//! wants to know the outcome gets it when all loops have answered.
 //!
 //! What concerns a group as a whole, who is there and what was said, is kept by one loop, its home. The handlers of the
 //! others tell that one by notes ([`handler::Handler::Note`]), and it delivers to whoever wants to know.

@@ -99,6 +99,9 @@ confine! {
     the_clock_is_read_with_the_world_only:
         &["Instant::now", "SystemTime::now", ".elapsed("] => WITH_TIME;
     locks_exist_in_the_mailbox_only: &["Mutex", "RwLock", "Condvar"] => &["src/server/mailbox.rs"];
+    // Whoever needs a compressed form that another loop is making waits no longer than to make it itself.
+    loops_wait_for_each_other_in_one_place_only:
+        &["OnceLock", "LazyLock", "Barrier", "Once"] => &["src/server/compression.rs"];
     mutable_statics_exist_nowhere: &["static mut", "thread_local"] => &[];
     nothing_is_async: &["async", "await"] => &[];
 }

@@ -9,7 +9,9 @@ use std::process::Stdio;
 
 use flate2::{Compress, Compression, Decompress, FlushCompress, FlushDecompress};
 use peer::{Frame, Peer, http, masked_frame, opcode};
+use serde_json::{Value, json};
 use server_process::{Ended, ServerProcess, switchboard};
+use switchboard::client::hub::{HubClient, HubConfig, HubEvent, Payload};
 use switchboard::client::{ClientConfig, Event, WebSocket};
 
 /// What most clients offer.
@@ -248,15 +250,16 @@ fn ex_08_corrupt_data_and_bad_text_deliver_nothing() {
 
 #[test]
 fn ex_10_a_broadcast_is_compressed_once_for_all_who_have_agreed_on_the_same() {
-    // Each loop compresses for its own receivers.
-    for thread_count in [1, 2] {
+    // On many loops, which share what one of them has compressed.
+    for thread_count in ["1", "2", "3"] {
         assert_compressed_once(thread_count);
     }
 }
 
 /// Has one member of a group speak to others, who have agreed on two windows or on nothing.
-fn assert_compressed_once(thread_count: u64) {
-    let server = compressing(&["--threads", &thread_count.to_string()]);
+fn assert_compressed_once(thread_count: &str) {
+    const ROUNDS: u64 = 20;
+    let server = compressing(&["--threads", thread_count]);
     let mut plain: Vec<_> = (0..3)
         .map(|_| Peer::connect(server.addr(), "/relay/room?echo=true"))
         .collect();
@@ -274,20 +277,23 @@ fn assert_compressed_once(thread_count: u64) {
         while message(&peer.next_message()) != "here" {}
     }
     let before = metric(&server, "compressions");
-    alike[0].send_text(&text);
-    for peer in &mut plain {
-        let frame = next_but_greetings(peer);
-        assert!(!frame.is_compressed);
-        assert_eq!(frame.text(), text);
+    for _ in 0..ROUNDS {
+        alike[0].send_text(&text);
+        for peer in &mut plain {
+            let frame = next_but_greetings(peer);
+            assert!(!frame.is_compressed);
+            assert_eq!(frame.text(), text);
+        }
+        for peer in alike.iter_mut().chain(&mut others) {
+            let frame = next_but_greetings(peer);
+            assert!(frame.is_compressed);
+            assert_eq!(message(&frame), text);
+        }
     }
-    for peer in alike.iter_mut().chain(&mut others) {
-        let frame = next_but_greetings(peer);
-        assert!(frame.is_compressed);
-        assert_eq!(message(&frame), text);
-    }
-    assert_eq!(metric(&server, "compressions") - before, 2 * thread_count);
-    assert!(metric(&server, "compressed_bytes_before") >= 2 * text.len() as u64);
-    assert!(metric(&server, "compressed_bytes_after") < text.len() as u64);
+    assert_eq!(metric(&server, "compressions") - before, 2 * ROUNDS);
+    let lens = ROUNDS * text.len() as u64;
+    assert_eq!(metric(&server, "compressed_bytes_before"), 2 * lens);
+    assert!(metric(&server, "compressed_bytes_after") < lens);
 }
 
 #[test]
@@ -321,6 +327,170 @@ fn ex_10_what_was_said_in_an_excepted_group_stays_plain_for_those_who_come_late(
         assert!(message(&frame).contains(&text));
         assert_eq!(frame.is_compressed, is_compressed, "{group}");
     }
+}
+
+/// A client of the reliable subprotocol that offers to compress, and how it may come back.
+fn connect_reliable(server: &ServerProcess, path: &str) -> (Peer, String) {
+    let offer = format!("{OFFER}\r\nSec-WebSocket-Protocol: json.reliable.webpubsub.azure.v1");
+    let (mut peer, answer) = Peer::connect_compressed(server.addr(), path, &offer);
+    assert_eq!(answer.as_deref(), Some(ANSWER));
+    let connected = peer.next_json();
+    let [id, token] =
+        ["connectionId", "reconnectionToken"].map(|field| connected[field].as_str().unwrap());
+    let back = format!("{path}?awps_connection_id={id}&awps_reconnection_token={token}");
+    (peer, back)
+}
+
+fn join(peer: &mut Peer, group: &str, ack_id: u64) {
+    peer.send_json(&json!({"type": "joinGroup", "group": group, "ackId": ack_id}));
+    assert_eq!(peer.next_json()["success"], true);
+}
+
+fn to_group(group: &str, data: &str) -> Value {
+    json!({"type": "sendToGroup", "group": group, "dataType": "text", "data": data})
+}
+
+fn send_to(peer: &mut Peer, group: &str, data: &str) {
+    peer.send_json(&to_group(group, data));
+}
+
+/// The number of a message, what it says, and whether it was compressed.
+fn numbered(frame: &Frame) -> (u64, String, bool) {
+    let value: Value = serde_json::from_str(&message(frame)).unwrap();
+    (
+        value["sequenceId"].as_u64().unwrap(),
+        value["data"].as_str().unwrap().into(),
+        frame.is_compressed,
+    )
+}
+
+#[test]
+fn ex_10_messages_with_numbers_are_compressed_once_but_for_the_numbers() {
+    const ROUNDS: u64 = 12;
+    for thread_count in ["1", "2"] {
+        let server = compressing(&["--threads", thread_count]);
+        let mut clients: Vec<_> = (0..5).map(|_| connect_reliable(&server, "/ws").0).collect();
+        for peer in &mut clients {
+            join(peer, "room", 1);
+        }
+        // Somebody who was sent more, so that the numbers differ.
+        send_to(&mut clients[0], "room", "short");
+        for peer in &mut clients {
+            assert_eq!(numbered(&peer.next_message()), (1, "short".into(), false));
+        }
+        let mut late = connect_reliable(&server, "/ws").0;
+        join(&mut late, "room", 1);
+        let before = metric(&server, "compressions");
+        let mut number = 2;
+        for round in 0..ROUNDS {
+            let texts = [0, 1, 2].map(|index| format!("{round}.{index} {}", long_text()));
+            // In one read, so that they travel together.
+            let frames = texts.each_ref().map(|text| {
+                let message = to_group("room", text).to_string();
+                masked_frame(opcode::FIN | opcode::TEXT, message.as_bytes())
+            });
+            late.send_raw(&frames.concat());
+            for text in texts {
+                for peer in &mut clients {
+                    let frame = peer.next_message();
+                    assert_eq!(numbered(&frame), (number, text.clone(), true));
+                    assert!(frame.payload.len() < text.len() / 2);
+                    assert!(message(&frame).starts_with("{\"sequenceId\":"));
+                }
+                assert_eq!(numbered(&late.next_message()), (number - 1, text, true));
+                number += 1;
+            }
+        }
+        assert_eq!(metric(&server, "compressions") - before, 3 * ROUNDS);
+    }
+}
+
+#[test]
+fn ex_10_reliable_clients_and_others_share_each_kind_of_message() {
+    let server = compressing(&["--threads", "2", "--uncompressed", "secret"]);
+    let mut reliable: Vec<_> = (0..4).map(|_| connect_reliable(&server, "/ws").0).collect();
+    let mut others: Vec<_> = (0..4).map(|_| connect(&server, "/ws")).collect();
+    for peer in &mut others {
+        assert_eq!(peer.next_json()["event"], "connected");
+    }
+    for peer in reliable.iter_mut().chain(&mut others) {
+        join(peer, "room", 1);
+        join(peer, "secret", 2);
+    }
+    let before = metric(&server, "compressions");
+    let text = long_text();
+    for (number, group, is_compressed) in [(1, "room", true), (2, "secret", false)] {
+        send_to(&mut others[0], group, &text);
+        for peer in &mut reliable {
+            let expected = (number, text.clone(), is_compressed);
+            assert_eq!(numbered(&peer.next_message()), expected);
+        }
+        for peer in &mut others {
+            let frame = peer.next_message();
+            assert_eq!(frame.is_compressed, is_compressed);
+            assert!(!message(&frame).contains("sequenceId"));
+        }
+    }
+    assert_eq!(metric(&server, "compressions") - before, 2);
+}
+
+#[test]
+fn ms_11_what_was_compressed_is_sent_again_under_its_number() {
+    let server = compressing(&["--threads", "2"]);
+    let (mut alice, back) = connect_reliable(&server, "/ws");
+    join(&mut alice, "room", 1);
+    let text = |number: u64| format!("{number} {}", long_text());
+    for number in 1..=3 {
+        send_to(&mut alice, "room", &text(number));
+        assert_eq!(
+            numbered(&alice.next_message()),
+            (number, text(number), true)
+        );
+    }
+    alice.send_json(&json!({"type": "sequenceAck", "sequenceId": 1}));
+    drop(alice);
+    let mut bob = connect(&server, "/ws");
+    assert_eq!(bob.next_json()["event"], "connected");
+    bob.send_json(&json!({"type": "sendToGroup", "group": "room", "dataType": "text", "data": text(4), "ackId": 1}));
+    assert_eq!(bob.next_json()["recipients"], 1, "it is kept");
+    let offer = format!("{OFFER}\r\nSec-WebSocket-Protocol: json.reliable.webpubsub.azure.v1");
+    let (mut alice, _) = Peer::connect_compressed(server.addr(), &back, &offer);
+    assert_eq!(alice.next_json()["event"], "connected");
+    for number in 2..=4 {
+        // What is sent again goes as it is.
+        assert_eq!(
+            numbered(&alice.next_message()),
+            (number, text(number), false)
+        );
+    }
+    send_to(&mut alice, "room", &text(5));
+    assert_eq!(numbered(&alice.next_message()), (5, text(5), true));
+}
+
+#[test]
+fn our_own_client_of_hubs_takes_compressed_messages_with_numbers() {
+    let server = compressing(&["--threads", "2"]);
+    let url = format!("ws://{}/ws", server.addr());
+    let mut config = HubConfig::default();
+    config.client.offers_compression = true;
+    let [mut alice, mut bob] = [0, 1].map(|_| HubClient::connect(&url, config.clone()).unwrap());
+    bob.join("room").unwrap();
+    let text = "all the same ".repeat(3000);
+    let before = ["bytes_in", "compressions"].map(|name| metric(&server, name));
+    for _ in 0..3 {
+        alice.send_text("room", &text).unwrap();
+        let message = loop {
+            match bob.next_event(Some(peer::DEADLINE)).unwrap() {
+                Some(HubEvent::Message(message)) => break message,
+                Some(_) => {}
+                None => panic!("nothing comes"),
+            }
+        };
+        assert_eq!(message.payload, Payload::Text(text.clone()));
+    }
+    let after = ["bytes_in", "compressions"].map(|name| metric(&server, name));
+    assert!(after[0] - before[0] < text.len() as u64);
+    assert_eq!(after[1] - before[1], 3);
 }
 
 /// The next message that says this somewhere.

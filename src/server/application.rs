@@ -15,8 +15,6 @@ pub(super) struct Application<H: Handler> {
     pub(super) wishes: Vec<Wish<H::Note>>,
     /// Whose WebSocket has ended and who is still in the registry.
     pub(super) closed: Vec<SessionId>,
-    /// Whether any peer of this loop has ever agreed to compress: until then nobody need be asked.
-    pub(super) compresses: bool,
     /// What makes sense of compressed messages, once one has come.
     pub(super) inflater: Option<Box<Inflater>>,
 }
@@ -29,7 +27,6 @@ impl<H: Handler> Application<H> {
             input: None,
             wishes: Vec::new(),
             closed: Vec::new(),
-            compresses: false,
             inflater: None,
         }
     }

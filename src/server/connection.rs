@@ -22,7 +22,7 @@ use crate::delivery::{Feed, SessionId, Terms};
 use crate::handler::{Handler, Receipt, Recover};
 use crate::metrics::{Counters, Eviction};
 use crate::outbox::{Flushed, Outbox, Overflow, Pushed};
-use crate::proto::{CloseFrame, EncodedFrame};
+use crate::proto::{CloseFrame, Deflate, EncodedFrame};
 use crate::replay::ReplayBudget;
 use crate::session::Session;
 
@@ -79,6 +79,8 @@ pub(super) struct Now {
     pub(super) counters: Arc<Counters>,
     /// Whether the server is going away; the first loop to know sets it for all.
     pub(super) is_draining: Arc<AtomicBool>,
+    /// Whether any peer of the server has ever agreed to compress: until then nobody need be asked.
+    pub(super) compresses: Arc<AtomicBool>,
     /// How much all peers of the server keep busy.
     pub(super) loads: Loads,
     /// How many connections each client has; `None` if that is not limited.
@@ -90,6 +92,13 @@ pub(super) struct Now {
 impl Now {
     pub(super) fn is_draining(&self) -> bool {
         self.is_draining.load(Ordering::Relaxed)
+    }
+
+    /// A peer has agreed on this, or on nothing.
+    pub(super) fn note_agreement(&self, deflate: Option<Deflate>) {
+        if deflate.is_some() {
+            self.compresses.store(true, Ordering::Relaxed);
+        }
     }
 }
 

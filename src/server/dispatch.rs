@@ -176,6 +176,13 @@ impl<H: Handler, S: Socket> EventLoop<H, S> {
                     other_count + 1,
                 ),
             });
+        if other_count > 0
+            && delivery
+                .frame
+                .may_be_compressed(delivery.terms.as_deref(), &self.now)
+        {
+            delivery.frame.share_forms();
+        }
         for index in others {
             self.post_office
                 .send(index, Letter::Deliver(delivery.clone(), address));
@@ -265,10 +272,9 @@ impl<H: Handler, S: Socket> EventLoop<H, S> {
             .get_mut(key_of(session))
             .filter(|connection| connection.can_send())
         {
-            let compressed = connection.deflate().and_then(|deflate| {
-                let counters = &self.now.counters;
-                self.compression.compress(deflate, frames, counters)
-            });
+            let compressed = connection
+                .deflate()
+                .and_then(|deflate| self.compression.compress(deflate, frames));
             let pushed = connection.send(compressed.as_ref().unwrap_or(frames), &self.now);
             let pushed = pushed.map(|()| Pushed::Queued);
             connection.account_for(pushed, count, &self.now.counters);

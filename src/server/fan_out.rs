@@ -65,6 +65,9 @@ impl<H: Handler, S: Socket> EventLoop<H, S> {
         let mut special = mem::take(&mut self.spare_receivers);
         let mut outcome = self.deliver_together(delivery, haste, &mut special);
         if !special.is_empty() {
+            if delivery.message_count > 1 {
+                self.compress_together(delivery, &special);
+            }
             let mut rest = delivery.frame.clone();
             for _ in 0..delivery.message_count {
                 let message = rest.split_first();
@@ -90,8 +93,7 @@ impl<H: Handler, S: Socket> EventLoop<H, S> {
         };
         let (mut whole_count, mut queued_count, mut byte_count) = (0, 0, 0);
         let parcel = &mut delivery.frame;
-        let may_compress =
-            self.application.compresses && parcel.may_be_compressed(delivery.terms.as_deref());
+        let may_compress = parcel.may_be_compressed(delivery.terms.as_deref(), &self.now);
         for &id in self.registry.recipients(&delivery.recipients) {
             if delivery.except.contains(id) {
                 continue;
@@ -99,9 +101,8 @@ impl<H: Handler, S: Socket> EventLoop<H, S> {
             let Some(connection) = self.connections.get_mut(key_of(id)) else {
                 continue;
             };
-            let frames = if may_compress {
-                let counters = &self.now.counters;
-                parcel.for_receiver(connection.deflate(), &mut self.compression, counters)
+            let frames = if may_compress && connection.recovery.is_none() {
+                parcel.for_receiver(connection.deflate(), &mut self.compression)
             } else {
                 &parcel.plain
             };
@@ -129,6 +130,19 @@ impl<H: Handler, S: Socket> EventLoop<H, S> {
         }
     }
 
+    /// Compresses several messages in one go for those who get them one by one, so that loops can share that, too.
+    fn compress_together(&mut self, delivery: &mut Delivery<Parcel>, receivers: &[SessionId]) {
+        let parcel = &mut delivery.frame;
+        if !parcel.may_be_compressed(delivery.terms.as_deref(), &self.now) {
+            return;
+        }
+        for &id in receivers {
+            if let Some(connection) = self.connections.get(key_of(id)) {
+                connection.compress(parcel, &mut self.compression);
+            }
+        }
+    }
+
     /// Queues one message for those who are special, each on its own terms.
     fn deliver_singly(
         &mut self,
@@ -142,8 +156,7 @@ impl<H: Handler, S: Socket> EventLoop<H, S> {
             .terms
             .as_ref()
             .and_then(|terms| Some((self.registry.feed(&delivery.recipients)?, terms)));
-        let may_compress =
-            self.application.compresses && message.may_be_compressed(delivery.terms.as_deref());
+        let may_compress = message.may_be_compressed(delivery.terms.as_deref(), &self.now);
         for &id in receivers {
             let Some(connection) = self
                 .connections
@@ -153,15 +166,25 @@ impl<H: Handler, S: Socket> EventLoop<H, S> {
                 continue;
             };
             let deflate = connection.deflate().filter(|_| may_compress);
-            let counters = &self.now.counters;
-            let frame = message.for_receiver(deflate, &mut self.compression, counters);
-            let pushed = match (&connection.recovery, feed) {
+            let compression = &mut self.compression;
+            let pushed = if connection.recovery.is_some() {
                 // What it loses it is sent again, so nothing may be missing in its count.
-                (Some(_), _) => numbered
-                    .send(id, connection, &message.plain, &self.now)
-                    .map(|()| Pushed::Queued),
-                (None, None) => connection.send(frame, &self.now).map(|()| Pushed::Queued),
-                (None, Some((feed, terms))) => connection.send_of(feed, terms, frame, &self.now),
+                numbered
+                    .send(
+                        id,
+                        connection,
+                        &mut message,
+                        deflate,
+                        compression,
+                        &self.now,
+                    )
+                    .map(|()| Pushed::Queued)
+            } else {
+                let frame = message.for_receiver(deflate, compression);
+                match feed {
+                    None => connection.send(frame, &self.now).map(|()| Pushed::Queued),
+                    Some((feed, terms)) => connection.send_of(feed, terms, frame, &self.now),
+                }
             };
             connection.account_for(pushed, 1, &self.now.counters);
             match pushed {

@@ -153,6 +153,7 @@ impl<H: Handler> Server<H> {
             config: Arc::new(config),
             open_count: Arc::default(),
             is_draining: Arc::default(),
+            compresses: Arc::default(),
             places,
             metrics: metrics.clone(),
             replay_budget: ReplayBudget::new(replay_budget_bytes),

@@ -12,6 +12,7 @@ use mio::Interest;
 use slotmap::{DefaultKey, SlotMap};
 
 use super::application::Application;
+use super::compression::{Compression, Parcel};
 use super::connection::{Connection, Now, first_ping_after};
 use super::event_loop::EventLoop;
 use super::link::Link;
@@ -25,7 +26,7 @@ use crate::delivery::{Numbering, RecoveryToken, SessionId};
 use crate::handler::{Handler, Recover};
 use crate::metrics::Eviction;
 use crate::outbox::Overflow;
-use crate::proto::{CloseCode, CloseFrame, EncodedFrame, FrameHeader, Role};
+use crate::proto::{CloseCode, CloseFrame, Deflate, EncodedFrame, FrameHeader, Role};
 use crate::replay::Replay;
 use crate::session::{Cause, Session};
 
@@ -57,14 +58,27 @@ impl Recovery {
             expires_at,
         }
     }
+
+    /// Whether what is numbered is sent, too, and not just kept.
+    fn is_live(&self) -> bool {
+        self.lost_until.is_none() && !self.replay.is_paused()
+    }
 }
 
 impl<P, S: Socket> Connection<P, S> {
-    /// How the messages of a recoverable connection are numbered.
-    fn numbering(&self) -> Option<Numbering> {
-        self.recovery
-            .as_ref()
-            .map(|recovery| recovery.replay.numbering())
+    /// Has a parcel compressed as this peer gets it.
+    pub(super) fn compress(&self, parcel: &mut Parcel, compression: &mut Compression) {
+        let deflate = self.deflate();
+        match &self.recovery {
+            None => {
+                parcel.for_receiver(deflate, compression);
+            }
+            Some(recovery) if recovery.is_live() => {
+                let numbering = recovery.replay.numbering();
+                parcel.rest_for_receiver(deflate, numbering, compression);
+            }
+            Some(_) => {}
+        }
     }
 
     /// The WebSocket has ended: for good, or until a new socket comes.
@@ -148,32 +162,13 @@ impl<P, S: Socket> Connection<P, S> {
             now.moment,
             &mut self.outbox,
         );
-        application.compresses |= attachment.recover.handshake.deflate().is_some();
+        now.note_agreement(attachment.recover.handshake.deflate());
         self.session.expire_at(recovery.expires_at);
         let (handler, mut out) = application.for_session(id);
         handler.on_recovered(peer, &mut out);
         let mut input = attachment.input;
         let recover = self.on_bytes(id, &mut input, Kept::Elsewhere, application, now);
         debug_assert!(recover.is_none(), "an open WebSocket has no requests");
-    }
-
-    /// Numbers a message that `frame` brings to others, and keeps it; what has to be sent of it now, if anything.
-    fn number(
-        &mut self,
-        rest: &EncodedFrame,
-        beginnings: &mut Vec<u8>,
-        now: &Now,
-    ) -> Result<Option<Range<usize>>, Overflow> {
-        let Some(recovery) = &mut self.recovery else {
-            return Ok(None);
-        };
-        let replay = &mut recovery.replay;
-        let Ok(number) = replay.push(rest.clone(), now.config.replay) else {
-            self.give_up(now);
-            return Err(Overflow);
-        };
-        let is_sent = recovery.lost_until.is_none() && !replay.is_paused();
-        Ok(is_sent.then(|| replay.write_beginning(number, rest.len(), beginnings)))
     }
 
     /// Ends a connection that has too much unacknowledged. Its client must not come back for the same: 1008.
@@ -198,7 +193,8 @@ pub(super) struct Numbered {
     /// The message behind the number, in a buffer of its own: it is kept until all have acknowledged it.
     rest: Option<EncodedFrame>,
     beginnings: Vec<u8>,
-    receivers: Vec<(SessionId, Range<usize>)>,
+    /// Who gets it, where its beginning is, and what goes behind that: the rest as it is, or compressed.
+    receivers: Vec<(SessionId, Range<usize>, EncodedFrame)>,
 }
 
 impl Numbered {
@@ -207,42 +203,64 @@ impl Numbered {
         &mut self,
         id: SessionId,
         connection: &mut Connection<P, S>,
-        frame: &EncodedFrame,
+        message: &mut Parcel,
+        deflate: Option<Deflate>,
+        compression: &mut Compression,
         now: &Now,
     ) -> Result<(), Overflow> {
-        let rest = self
-            .rest
-            .get_or_insert_with(|| rest_of(frame, connection.numbering()));
-        if let Some(beginning) = connection.number(rest, &mut self.beginnings, now)? {
-            self.receivers.push((id, beginning));
+        let Some(recovery) = &mut connection.recovery else {
+            return Ok(());
+        };
+        let numbering = recovery.replay.numbering();
+        let rest = self.rest.get_or_insert_with(|| {
+            let rest = rest_of(message.plain.as_bytes(), numbering);
+            EncodedFrame::from_vec(rest.to_vec())
+        });
+        let Ok(number) = recovery.replay.push(rest.clone(), now.config.replay) else {
+            connection.give_up(now);
+            return Err(Overflow);
+        };
+        if !recovery.is_live() {
+            return Ok(());
         }
+        let compressed = message.rest_for_receiver(deflate, numbering, compression);
+        let out = &mut self.beginnings;
+        let (beginning, rest) = match compressed {
+            Some(it) => (
+                recovery.replay.write_compressed_beginning(number, it, out),
+                it.bytes(),
+            ),
+            None => (
+                recovery.replay.write_beginning(number, rest.len(), out),
+                &*rest,
+            ),
+        };
+        self.receivers.push((id, beginning, rest.clone()));
         Ok(())
     }
 
     /// Puts beginning and rest into the outbox of each receiver.
     pub(super) fn push_into<P, S>(self, connections: &mut SlotMap<DefaultKey, Connection<P, S>>) {
-        let Some(rest) = self.rest else { return };
         let beginnings = EncodedFrame::from_vec(self.beginnings);
-        for (id, range) in self.receivers {
+        for (id, range, rest) in self.receivers {
             if let Some(connection) = connections.get_mut(key_of(id)) {
                 connection
                     .outbox
-                    .push_numbered(beginnings.part(range), rest.clone());
+                    .push_numbered(beginnings.part(range), rest);
             }
         }
     }
 }
 
 /// What stands behind the number: the payload of `frame` without what the number replaces.
-fn rest_of(frame: &EncodedFrame, numbering: Option<Numbering>) -> EncodedFrame {
-    let bytes = frame.as_bytes();
-    let header_len = FrameHeader::parse(bytes, Role::Client)
+pub(super) fn rest_of(frame: &[u8], numbering: Numbering) -> &[u8] {
+    let header_len = FrameHeader::parse(frame, Role::Client)
         .ok()
         .flatten()
         .map_or(0, |(_, header_len)| header_len);
-    let start =
-        (header_len + numbering.map_or(0, |numbering| numbering.replaced_len)).min(bytes.len());
-    EncodedFrame::from_vec(bytes[start..].to_vec())
+    frame
+        .get(header_len + numbering.replaced_len..)
+        .unwrap_or_default()
 }
 
 impl<H: Handler, S: Socket> EventLoop<H, S> {

@@ -73,7 +73,7 @@ impl<P, S: Socket> Connection<P, S> {
                 let first_ping = first_ping_after(id, now.config.ping_interval);
                 self.session
                     .open(&handshake, first_ping, now.moment, &mut self.outbox);
-                application.compresses |= handshake.deflate().is_some();
+                now.note_agreement(handshake.deflate());
                 self.session.expire_at(expires_at);
                 let (handler, mut out) = application.for_session(id);
                 handler.on_open(self.peer.insert(peer), &mut out);

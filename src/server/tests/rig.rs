@@ -73,6 +73,7 @@ impl Rig {
             clock: Instant::now(),
             open_count: Arc::default(),
             is_draining: Arc::default(),
+            compresses: Arc::default(),
             metrics: Metrics::new(LOOP_COUNT),
             loads: Loads::new(LOOP_COUNT),
             places: None,
