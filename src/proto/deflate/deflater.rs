@@ -195,3 +195,64 @@ const LEVEL: Compression = Compression::new(1);
 
 /// More memory than this is given back after a message.
 const KEPT_BYTES_MAX: usize = 64 << 10;
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::proto::WindowBits;
+
+    /// Compresses with every size of window; afterwards the compressor must be there still, because it came to its end, and
+    /// must not have needed nearly all the room.
+    fn assert_roomy(deflater: &mut Deflater, payload: &[u8]) {
+        for bits in ["8", "9", "12", "15"] {
+            let deflate = Deflate {
+                own_window: WindowBits::parse(bits).unwrap(),
+                peer_keeps_context: false,
+            };
+            deflater.compress(deflate, payload);
+            let is_whole = deflater.compressors[Deflater::class_of(deflate)].is_some();
+            assert!(is_whole, "{} bytes, {bits} bits", payload.len());
+            let most_len = payload.len() + payload.len() / 8 + 64;
+            assert!(deflater.payload.len() <= most_len, "{bits} bits");
+            assert!(most_len < room_for(payload.len()));
+        }
+    }
+
+    /// Bytes from 144 on, which take nine bits each if the compressor knows no better, in no order.
+    fn dearest(len: usize) -> Vec<u8> {
+        let mut noise = 1_u64;
+        let mut next = || {
+            noise ^= noise << 13;
+            noise ^= noise >> 7;
+            noise ^= noise << 17;
+            144 + (noise % 112) as u8
+        };
+        (0..len).map(|_| next()).collect()
+    }
+
+    #[test]
+    fn a_compressor_is_never_stopped_in_the_middle_of_its_output() {
+        let mut deflater = Deflater::default();
+        for len in (0..3000).step_by(7).chain([65_535, 65_536, 300_001]) {
+            assert_roomy(&mut deflater, &dearest(len));
+        }
+        // The same compressors go on to do what they are for.
+        assert_roomy(&mut deflater, &[b'a'; 1000]);
+        assert!(deflater.payload.len() < 100);
+    }
+
+    proptest! {
+        #[test]
+        fn there_is_room_for_whatever_is_compressed(
+            parts in prop::collection::vec((any::<u8>(), 0_usize..300, 0_usize..300), 0..20),
+        ) {
+            let noise = dearest(600);
+            let payload: Vec<u8> = parts.iter().flat_map(|&(byte, begin, len)| {
+                [&noise[begin..begin + len], &vec![byte; len / 2]].concat()
+            }).collect();
+            assert_roomy(&mut Deflater::default(), &payload);
+        }
+    }
+}
