@@ -582,6 +582,38 @@ fn the_commands_compress_if_they_are_told_to_and_the_server_agrees() {
     }
 }
 
+#[test]
+fn a_follower_gets_compressed_what_it_asks_for() {
+    let server = compressing(&["--history", "**=10"]);
+    let url = format!("ws://{}/ws", server.addr());
+    let text = "all the same ".repeat(3000);
+    let sent = run_command(
+        &["send", "--url", &url, "--group", "room", "--compression"],
+        &text,
+    );
+    assert_eq!(sent.code, Some(0), "{sent:?}");
+    let follow = [
+        "tail",
+        "--url",
+        &url,
+        "--history",
+        "--count",
+        "1",
+        "--json",
+        "room",
+    ];
+    for (flags, is_compressed) in [(&["--compression"][..], true), (&[], false)] {
+        let before = ["bytes_out", "compressions"].map(|name| metric(&server, name));
+        let ended = run_command(&[&follow, flags].concat(), "");
+        assert_eq!(ended.code, Some(0), "{ended:?}");
+        let line: Value = serde_json::from_str(&ended.stdout).unwrap();
+        assert_eq!(line["data"], text);
+        let after = ["bytes_out", "compressions"].map(|name| metric(&server, name));
+        assert_eq!(after[0] - before[0] < text.len() as u64, is_compressed);
+        assert_eq!(after[1] - before[1], u64::from(is_compressed));
+    }
+}
+
 /// The next message that is not one of those with which the peers have greeted each other.
 fn next_but_greetings(peer: &mut Peer) -> Frame {
     loop {
