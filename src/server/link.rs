@@ -147,7 +147,7 @@ impl<S: Socket> Link<S> {
             }
             plain => plain
                 .socket(ErrorKind::WouldBlock)?
-                .read(&mut buffer[..len_max]),
+                .receive(&mut buffer[..len_max]),
         }
     }
 
@@ -250,7 +250,7 @@ impl<S: Socket> Write for Link<S> {
         match self {
             #[cfg(feature = "tls")]
             Self::Encrypted(_) => self.write_vectored(&[IoSlice::new(bytes)]),
-            plain => plain.socket(ErrorKind::WouldBlock)?.write(bytes),
+            plain => plain.socket(ErrorKind::WouldBlock)?.send(bytes),
         }
     }
 

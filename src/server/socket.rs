@@ -5,6 +5,8 @@ use std::net::{Shutdown, SocketAddr};
 
 use mio::event::Source;
 use mio::net::{TcpListener, TcpStream};
+#[cfg(target_os = "linux")]
+use rustix::net::{RecvFlags, SendAncillaryBuffer, SendFlags};
 
 /// One end of a stream that was accepted. The server runs on TCP; everything above this line is the same in tests.
 pub(super) trait Socket: Read + Write + Source + Sized + 'static {
@@ -13,6 +15,18 @@ pub(super) trait Socket: Read + Write + Source + Sized + 'static {
 
     /// Takes the next stream that waits.
     fn accept_from(listener: &Self::Listener) -> io::Result<(Self, SocketAddr)>;
+
+    /// Reads what has come, like [`Read::read`].
+    #[inline]
+    fn receive(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.read(buffer)
+    }
+
+    /// Writes, like [`Write::write`].
+    #[inline]
+    fn send(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.write(bytes)
+    }
 
     /// Writes what is the last before [`Socket::finish`], for which it may wait to go out with it.
     fn write_last(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
@@ -49,17 +63,28 @@ impl Socket for TcpStream {
         Ok((stream, remote))
     }
 
+    /// The call of the C library is one at which a thread can be cancelled. With a second thread in the process, that of the
+    /// log, each call pays for it with two atomic operations.
+    #[cfg(target_os = "linux")]
+    #[inline]
+    fn receive(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let (count, _) = rustix::net::recv(&*self, buffer, RecvFlags::empty())?;
+        Ok(count)
+    }
+
+    /// For the same reason.
+    #[cfg(target_os = "linux")]
+    #[inline]
+    fn send(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        Ok(rustix::net::send(&*self, bytes, SendFlags::NOSIGNAL)?)
+    }
+
     /// One segment with the end of the stream instead of two: half the work for both ends.
     #[cfg(target_os = "linux")]
     fn write_last(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
-        use rustix::net::{SendAncillaryBuffer, SendFlags, sendmsg};
         let flags = SendFlags::MORE | SendFlags::NOSIGNAL;
-        Ok(sendmsg(
-            &*self,
-            slices,
-            &mut SendAncillaryBuffer::default(),
-            flags,
-        )?)
+        let nothing = &mut SendAncillaryBuffer::default();
+        Ok(rustix::net::sendmsg(&*self, slices, nothing, flags)?)
     }
 
     fn finish(&self) -> io::Result<()> {
@@ -93,6 +118,33 @@ mod tests {
     fn small_writes_go_out_at_once() {
         let (_peer, stream) = connection();
         assert!(stream.nodelay().unwrap());
+    }
+
+    #[test]
+    fn bytes_come_and_go_and_a_peer_that_is_gone_is_an_error() {
+        let (mut peer, mut stream) = connection();
+        let mut buffer = [0; 8];
+        let nothing = stream.receive(&mut buffer).unwrap_err();
+        assert_eq!(nothing.kind(), io::ErrorKind::WouldBlock);
+        peer.write_all(b"ping").unwrap();
+        let count = loop {
+            match stream.receive(&mut buffer) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                received => break received.unwrap(),
+            }
+        };
+        assert_eq!(&buffer[..count], b"ping");
+        assert_eq!(stream.send(b"pong").unwrap(), 4);
+        peer.read_exact(&mut buffer[..4]).unwrap();
+        assert_eq!(&buffer[..4], b"pong");
+        drop(peer);
+        let error = loop {
+            if let Err(error) = stream.send(b"anybody?") {
+                break error;
+            }
+        };
+        let gone = [io::ErrorKind::BrokenPipe, io::ErrorKind::ConnectionReset];
+        assert!(gone.contains(&error.kind()), "{error}");
     }
 
     #[test]
