@@ -27,20 +27,29 @@ use crate::replay::ReplayBudget;
 use crate::session::Session;
 
 /// A peer: its socket, where it is in its life, what it is owed, and what the application knows of it.
+///
+/// The fields lie in this order. What a delivery looks at, from the end of the session on, is at the end, next to the
+/// generation that the slot map keeps behind: 2.5 lines of the cache for each receiver, and not 2.9.
 #[derive(Debug)]
+#[repr(C)]
 pub(super) struct Connection<P, S = TcpStream> {
-    /// The way to the peer; that of a recoverable connection can be without a socket for a while.
-    pub(super) link: Link<S>,
-    pub(super) session: Session,
-    pub(super) outbox: Outbox,
     /// The application's state, from opening handshake to close or as long as a request waits for its response.
     pub(super) peer: Option<P>,
-    /// What only a recoverable connection has.
-    pub(super) recovery: Option<Box<Recovery>>,
     /// What only a connection has that does something.
     pub(super) activity: Option<Box<Activity>>,
     /// The tick of the only timer that counts; others in the wheel are left over.
     pub(super) armed_tick: Tick,
+    /// When it was accepted, or got its latest socket.
+    pub(super) since: Since,
+    pub(super) session: Session,
+    /// What only a recoverable connection has.
+    pub(super) recovery: Option<Box<Recovery>>,
+    /// The way to the peer; that of a recoverable connection can be without a socket for a while.
+    pub(super) link: Link<S>,
+    /// What it was sent.
+    pub(super) sent: Sent,
+    /// Messages whose way ends neither in the socket nor in the count of what was dropped yet.
+    pub(super) queued_count: u32,
     /// Whether it is on the list of those that something happened to.
     pub(super) is_dirty: bool,
     /// Whether it is on the list of those that a budget cut off.
@@ -49,12 +58,7 @@ pub(super) struct Connection<P, S = TcpStream> {
     pub(super) is_blocked: bool,
     /// Whether the loop counts what is held for it.
     pub(super) is_counted: bool,
-    /// Messages whose way ends neither in the socket nor in the count of what was dropped yet.
-    pub(super) queued_count: u32,
-    /// What it was sent.
-    pub(super) sent: Sent,
-    /// When it was accepted, or got its latest socket.
-    pub(super) since: Since,
+    pub(super) outbox: Outbox,
 }
 
 /// Whether a budget cut the work on a connection short, although its socket would have gone on.
