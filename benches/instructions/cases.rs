@@ -94,6 +94,12 @@ pub(crate) const CASES: &[Case] = &[
         100,
         MEMBER_COUNT,
     ),
+    server(
+        "JSON, each receiver of 16 messages",
+        json_batches,
+        100,
+        MEMBER_COUNT,
+    ),
     server("JSON, a message to one user", json_direct, 1000, 1),
     server("connect, upgrade, close", visit, 200, 1),
 ];
@@ -195,40 +201,30 @@ fn relay(addr: SocketAddr, count: u64) {
 
 /// Like [`relay`], with 16 messages at a time, which one write brings.
 fn relay_batches(addr: SocketAddr, count: u64) {
-    let mut batch = Vec::new();
-    let mut expected = Vec::new();
-    for _ in 0..16 {
-        encode_masked_frame(&mut batch, OpCode::Text, &[b"a message"], [1, 2, 3, 4]);
-        encode_frame(&mut expected, OpCode::Text, &[b"a message"]);
-    }
-    let enter = |_| {
-        let socket = enter_relay(addr).into_socket();
-        socket.set_nonblocking(false).expect("blocking");
-        socket
-    };
-    let mut sender = enter(0);
-    let mut members: Vec<_> = (0..MEMBER_COUNT).map(enter).collect();
-    let mut received = vec![0; expected.len()];
-    for _ in 0..count {
-        sender.write_all(&batch).expect("write");
-        for member in &mut members {
-            member.read_exact(&mut received).expect("all of them");
-            assert_eq!(received, expected);
-        }
-    }
+    pass_on_batches(|_| enter_relay(addr), "a message", "a message", count);
+}
+
+const JSON_SENT: &str =
+    r#"{"type":"sendToGroup","group":"room","noEcho":true,"dataType":"text","data":"a message"}"#;
+const JSON_RECEIVED: &str =
+    r#"{"type":"message","from":"group","group":"room","dataType":"text","data":"a message"}"#;
+
+fn enter_json(addr: SocketAddr) -> Entrance {
+    let mut client = Entrance::connect(addr);
+    client.upgrade("/ws");
+    client.expect("connected");
+    client.send(r#"{"type":"joinGroup","group":"room","ackId":1}"#);
+    client.expect("success");
+    client
 }
 
 fn json_fan_out(addr: SocketAddr, count: u64) {
-    let enter = |_| {
-        let mut client = Entrance::connect(addr);
-        client.upgrade("/ws");
-        client.expect("connected");
-        client.send(r#"{"type":"joinGroup","group":"room","ackId":1}"#);
-        client.expect("success");
-        client
-    };
-    let message = r#"{"type":"sendToGroup","group":"room","noEcho":true,"dataType":"text","data":"a message"}"#;
-    pass_on(enter, message, count);
+    pass_on(|_| enter_json(addr), JSON_SENT, count);
+}
+
+/// Like [`json_fan_out`], with 16 messages at a time.
+fn json_batches(addr: SocketAddr, count: u64) {
+    pass_on_batches(|_| enter_json(addr), JSON_SENT, JSON_RECEIVED, count);
 }
 
 /// One client sends, one message at a time, what all others are to receive.
@@ -239,6 +235,30 @@ fn pass_on(enter: impl Fn(u64) -> Entrance, message: &str, count: u64) {
         sender.send(message);
         for member in &mut members {
             member.expect("a message");
+        }
+    }
+}
+
+/// One client sends, 16 messages at a time, what all others are to receive.
+fn pass_on_batches(enter: impl Fn(u64) -> Entrance, sent: &str, received: &str, count: u64) {
+    let (mut batch, mut expected) = (Vec::new(), Vec::new());
+    for _ in 0..16 {
+        encode_masked_frame(&mut batch, OpCode::Text, &[sent.as_bytes()], [1, 2, 3, 4]);
+        encode_frame(&mut expected, OpCode::Text, &[received.as_bytes()]);
+    }
+    let enter = |index| {
+        let socket = enter(index).into_socket();
+        socket.set_nonblocking(false).expect("blocking");
+        socket
+    };
+    let mut sender = enter(0);
+    let mut members: Vec<_> = (0..MEMBER_COUNT).map(enter).collect();
+    let mut arrived = vec![0; expected.len()];
+    for _ in 0..count {
+        sender.write_all(&batch).expect("write");
+        for member in &mut members {
+            member.read_exact(&mut arrived).expect("all of them");
+            assert_eq!(arrived, expected);
         }
     }
 }
