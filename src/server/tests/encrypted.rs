@@ -9,9 +9,11 @@ use rustls::crypto::ring;
 use rustls::{ClientConfig, ClientConnection, RootCertStore, SupportedProtocolVersion};
 use rustls_pki_types::ServerName;
 
+use super::ends::BREAKS;
+use super::received::Received;
 use super::rig::{Rig, get, upgrade};
+use super::text;
 use super::wire::{Fault, Wire};
-use super::{BREAKS, Received, text};
 use crate::config::Config;
 use crate::tls::Acceptor;
 

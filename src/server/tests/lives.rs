@@ -8,10 +8,12 @@ use std::time::Duration;
 use proptest::collection::vec;
 use proptest::prelude::*;
 
+use super::ends::BREAKS;
+use super::lies::lies_of;
 use super::received::Received;
 use super::rig::{Rig, Script, get, upgrade};
 use super::wire::{Fault, Wire};
-use super::{BREAKS, frame, lies_of, text};
+use super::{frame, text};
 use crate::proto::OpCode;
 
 /// What a peer wants, and how its socket behaves.

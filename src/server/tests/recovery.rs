@@ -1,0 +1,56 @@
+//! Sessions that go on with another socket.
+
+use std::io::ErrorKind;
+use std::time::Duration;
+
+use super::received::Received;
+use super::rig::{Rig, get, upgrade};
+use super::text;
+use super::wire::Wire;
+
+#[test]
+fn ht_05_a_recovery_pipelined_behind_an_unwritten_response_does_not_take_its_socket() {
+    for room in [0, 10, usize::MAX] {
+        let mut rig = Rig::small();
+        rig.connect_healthy(&upgrade("/recoverable"));
+        rig.settle();
+        let request = upgrade(&rig.recovery_path());
+        let peer = rig.connect(Wire {
+            incoming: [get("/"), request].concat().into(),
+            room,
+            ..Wire::default()
+        });
+        rig.settle();
+        rig.wires[peer].borrow_mut().make_room(10_000);
+        rig.settle();
+        let received = Received::parse(&rig.taken(peer));
+        assert_eq!(
+            (&received.statuses[..], received.rest_len),
+            (&[200, 503][..], 0)
+        );
+        rig.pass_until_empty(Duration::from_secs(80));
+        rig.assert_clean();
+    }
+}
+
+#[test]
+fn ms_11_a_recovered_session_goes_on_with_the_new_socket() {
+    let mut rig = Rig::small();
+    let first = rig.connect_healthy(&upgrade("/recoverable"));
+    rig.settle();
+    rig.wires[first]
+        .borrow_mut()
+        .reset(ErrorKind::ConnectionReset);
+    rig.settle();
+    let sender = rig.connect_healthy(&upgrade("/room"));
+    rig.settle();
+    rig.wires[sender].borrow_mut().send(&text("*missed"));
+    rig.settle();
+    let path = format!("/recover?session={}", rig.opened(0));
+    let second = rig.connect_healthy(&upgrade(&path));
+    rig.settle();
+    let received = Received::parse(&rig.taken(second));
+    assert!(received.messages().eq(["<1>missed"]), "{received:?}");
+    rig.pass_until_empty(Duration::from_secs(80));
+    rig.assert_clean();
+}
