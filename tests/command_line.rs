@@ -255,6 +255,16 @@ fn variables_that_are_no_setting_are_pointed_out() {
 }
 
 #[test]
+fn what_shells_run_when_they_start_says_nothing_of_variables_that_it_does_not_read() {
+    for arguments in [&["completions", "bash"][..], &["man"]] {
+        let mut command = switchboard(arguments);
+        command.env("SWITCHBOARD_MAX_MESAGE", "1KiB");
+        let ended = run(command);
+        assert_eq!((ended.code, &*ended.stderr), (Some(0), ""), "{arguments:?}");
+    }
+}
+
+#[test]
 fn help_lists_every_limit_with_its_unit_its_variable_and_its_default() {
     let help = help(&["serve", "--help"]);
     for (flag, unit, default) in [

@@ -91,6 +91,13 @@ enum Action {
     Man(Man),
 }
 
+impl Action {
+    /// Whether the environment can say anything to it. What others write into files when a shell starts has no flags.
+    fn has_settings(&self) -> bool {
+        !matches!(self, Self::Completions(_) | Self::Man(_))
+    }
+}
+
 /// Why a command ended before its time; the text is one line for a person.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Failure {
@@ -133,7 +140,9 @@ impl CommandLine {
                  give it with --access-key-file, or as SWITCHBOARD_ACCESS_KEY in the environment"
             );
         }
-        warn_of_unknown_variables();
+        if self.action.has_settings() {
+            warn_of_unknown_variables();
+        }
     }
 
     /// How much is to be logged.
