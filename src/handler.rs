@@ -83,6 +83,11 @@ pub trait Handler: Clone + Send + 'static {
         let _ = (peer, out);
     }
 
+    /// Somebody wanted to go on with a session that there is, and showed another secret than its own: a guess, most likely.
+    fn on_wrong_token(&mut self, client: ClientAddress, moment: Moment) {
+        let _ = (client, moment);
+    }
+
     /// What was asked for with a receipt has been done on every loop.
     fn on_receipt(
         &mut self,
@@ -225,6 +230,8 @@ pub struct Recover {
     pub session: SessionId,
     /// What the peer takes for the secret of the session.
     pub token: RecoveryToken,
+    /// Who asks, who is told of if the secret is wrong.
+    pub client: ClientAddress,
     /// How the WebSocket is closed if there is no such session any more.
     pub refusal: (CloseCode, &'static str),
 }

@@ -39,7 +39,7 @@ impl Handler for Room {
     fn on_request(
         &mut self,
         request: &Request<'_>,
-        _arrival: Arrival,
+        arrival: Arrival,
         _out: &mut Outgoing<'_>,
     ) -> Answer<()> {
         let Ok(handshake) = Handshake::accept(request) else {
@@ -63,6 +63,7 @@ impl Handler for Room {
                 token: RecoveryToken(
                     [value("token").map_or(0, |token| token.to_be_bytes()[7]); 16],
                 ),
+                client: arrival.client,
                 refusal: (CloseCode::POLICY_VIOLATION, "NotFound"),
             }),
         }

@@ -3,7 +3,7 @@
 mod peer;
 mod server_process;
 
-use peer::Peer;
+use peer::{Peer, upgrade_request};
 use serde_json::{Value, json};
 use server_process::ServerProcess;
 
@@ -101,6 +101,40 @@ fn ms_11_what_is_not_recoverable_is_closed_with_1008_before_it_is_connected() {
     peer.send_close(1000, "");
     peer.expect_close(1000);
     recover(&server, &back).expect_close(1008);
+}
+
+#[test]
+fn ac_09_a_wrong_reconnection_token_is_a_failed_log_in_and_a_session_that_is_gone_is_none() {
+    let flags = ["--max-failed-log-ins", "2", "--threads", "2"];
+    let mut server = ServerProcess::start(&flags);
+    let (mut gone, back_to_nobody) = connect(&server, "/client/hubs/chat?userId=bob");
+    gone.send_close(1000, "");
+    gone.expect_close(1000);
+    let (_alice, back) = connect(&server, "/client/hubs/chat?userId=alice");
+    // Those who come too late, after a restart perhaps, are many, and have guessed nothing.
+    let of_another_process = back.replace("connection_id=", "connection_id=0");
+    for _ in 0..3 {
+        for path in [&back_to_nobody, &of_another_process] {
+            recover(&server, path).expect_close(1008);
+        }
+    }
+    let (front, token) = back.rsplit_once('=').unwrap();
+    let other = if token.starts_with('0') { '1' } else { '0' };
+    for guess in [format!("{other}{}", &token[1..]), "x".to_owned()] {
+        recover(&server, &format!("{front}={guess}")).expect_close(1008);
+    }
+    // Not even the right one is looked at; the client may try again when time has paid off what it owes.
+    let mut peer = Peer::open(server.addr());
+    peer.send_raw(upgrade_request(server.addr(), &back, RELIABLE).as_bytes());
+    let response = peer.next_head();
+    assert_eq!(response.status, 429);
+    assert!(response.field("retry-after").is_some());
+    server.signal("TERM");
+    server.signal("INT");
+    server.wait();
+    let log = server.log();
+    assert_eq!(log.matches("failed to log in").count(), 2, "{log}");
+    assert!(!log.contains(token), "{log}");
 }
 
 #[test]

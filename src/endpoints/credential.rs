@@ -12,8 +12,9 @@ use serde::Deserialize;
 
 use super::attempts::Attempts;
 use super::signed_token::TokenKey;
+use crate::clock::Moment;
 use crate::handler::Arrival;
-use crate::http::{HttpError, Request, WebUrl};
+use crate::http::{ClientAddress, HttpError, Request, WebUrl};
 
 /// A secret that this server shares with those who sign tokens: its UTF-8 bytes are the key (HS256).
 ///
@@ -185,17 +186,31 @@ impl Gate {
         token: Option<&str>,
         arrival: &Arrival,
     ) -> Result<Claims, HttpError> {
-        let &Arrival { client, moment, .. } = arrival;
-        if self.attempts.are_over(client, moment) {
-            return Err(HttpError::TooManyAttempts);
-        }
+        self.admit_attempt(arrival)?;
         let claims = self.claims(token, arrival.unix_seconds);
         // Who shows nothing has guessed nothing.
         if claims.is_err() && token.is_some() {
-            log::info!("{client}: failed to log in");
-            self.attempts.add(client, moment);
+            self.note_failure(arrival.client, arrival.moment);
         }
         claims
+    }
+
+    /// Judges whether somebody who comes now may show a secret at all.
+    ///
+    /// # Errors
+    ///
+    /// [`HttpError::TooManyAttempts`] for whoever has failed too often.
+    pub(super) fn admit_attempt(&self, arrival: &Arrival) -> Result<(), HttpError> {
+        if self.attempts.are_over(arrival.client, arrival.moment) {
+            return Err(HttpError::TooManyAttempts);
+        }
+        Ok(())
+    }
+
+    /// Takes note that `client` has shown a wrong secret, be it the token of a hub or of a connection.
+    pub(super) fn note_failure(&self, client: ClientAddress, moment: Moment) {
+        log::info!("{client}: failed to log in");
+        self.attempts.add(client, moment);
     }
 
     /// What `token` says, if it is genuine and its time is `now`, in seconds since 1970.

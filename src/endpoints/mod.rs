@@ -39,10 +39,11 @@ mod token_claims;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::clock::Moment;
 use crate::handler::{
     self, Answer, Arrival, Command, Entrance, Handler, LoopPlace, Receipt, Upgrade,
 };
-use crate::http::{Handshake, HttpError, Request, Response};
+use crate::http::{ClientAddress, Handshake, HttpError, Request, Response};
 use crate::metrics::Metrics;
 use crate::proto::Message;
 use credential::Gate;
@@ -196,8 +197,9 @@ impl Endpoints {
         let speech = endpoint.speech(request, handshake.subprotocol())?;
         if let (Speech::Reliable(_), Some(hub)) = (&speech, endpoint.hub_name()) {
             let ids = self.hubs.connection_ids();
-            if let Some(recover) = pubsub::recover(ids, &hub, request, &handshake) {
+            if let Some(recover) = pubsub::recover(ids, &hub, request, arrival.client, &handshake) {
                 // The token of the connection is the credential; the one of the hub may have expired since.
+                self.gate.admit_attempt(&arrival)?;
                 return Ok(Answer::Recover(recover));
             }
         }
@@ -327,6 +329,10 @@ impl Handler for Endpoints {
         if let PeerKind::PubSub(client) = &peer.0 {
             self.hubs.on_recovered(client, out);
         }
+    }
+
+    fn on_wrong_token(&mut self, client: ClientAddress, moment: Moment) {
+        self.gate.note_failure(client, moment);
     }
 
     fn on_message(&mut self, peer: &mut Peer, message: Message<'_>, out: &mut Outgoing<'_>) {

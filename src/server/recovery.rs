@@ -132,10 +132,10 @@ impl<P, S: Socket> Connection<P, S> {
         self.can_send() || self.lost_until().is_some()
     }
 
-    /// Whether a socket with this token may go on with it.
-    fn is_recoverable_with(&self, token: &RecoveryToken) -> bool {
-        let is_token = |recovery: &Recovery| recovery.replay.is_token(token);
-        self.can_receive() && self.recovery.as_deref().is_some_and(is_token)
+    /// Whether a socket with `token` may go on with it; `None` if no socket may.
+    fn judge(&self, token: &RecoveryToken) -> Option<bool> {
+        let recovery = self.recovery.as_deref()?;
+        self.can_receive().then(|| recovery.replay.is_token(token))
     }
 
     /// Goes on with a new socket, which is registered in place of the old one.
@@ -295,13 +295,26 @@ impl<H: Handler, S: Socket> EventLoop<H, S> {
 
     /// Has a socket go on with a connection of this loop, or tells the peer that there is none.
     pub(super) fn attach(&mut self, mut attachment: Attachment<S>) {
-        let id = attachment.recover.session;
+        let Recover {
+            session: id,
+            token,
+            client,
+            ..
+        } = attachment.recover;
         let is_here = id.loop_index() == usize::from(self.index);
-        let found = self.connections.get_mut(key_of(id)).filter(|connection| {
-            is_here && connection.is_recoverable_with(&attachment.recover.token)
+        let found = self.connections.get_mut(key_of(id));
+        let found = found.filter(|_| is_here).and_then(|connection| {
+            let is_token = connection.judge(&token)?;
+            Some((connection, is_token))
         });
-        let Some(connection) = found else {
-            return self.refuse_recovery(attachment);
+        let connection = match found {
+            Some((connection, true)) => connection,
+            Some((_, false)) => {
+                let moment = self.now.moment;
+                self.application.handler.on_wrong_token(client, moment);
+                return self.refuse_recovery(attachment);
+            }
+            None => return self.refuse_recovery(attachment),
         };
         if let Some(mut old) = connection.link.take() {
             // It fails only for a socket that is not registered, which is what is wanted.

@@ -6,7 +6,7 @@ use super::ConnectionIds;
 use super::hub_name::HubName;
 use crate::delivery::{Numbering, RecoveryToken, SessionId};
 use crate::handler::Recover;
-use crate::http::{Handshake, Request};
+use crate::http::{ClientAddress, Handshake, Request};
 use crate::proto::CloseCode;
 
 /// The subprotocol whose messages carry numbers and are kept until they are acknowledged.
@@ -18,6 +18,9 @@ pub(in crate::endpoints) const NUMBERING: Numbering = Numbering {
     after: ",",
     replaced_len: 1,
 };
+
+/// What stands for a text that is no token: it is drawn as seldom as any other, so never.
+const NO_TOKEN: RecoveryToken = RecoveryToken([0; 16]);
 
 /// Draws a token from the system's generator.
 ///
@@ -37,25 +40,28 @@ pub(super) fn token_text(token: RecoveryToken) -> String {
     })
 }
 
-/// What a request to go on with a connection of `hub` asks for; `None` if it asks for a new one.
+/// What a request of `client` to go on with a connection of `hub` asks for; `None` if it asks for a new one.
 ///
-/// A name or a token that was never given out asks for the connection of nobody, so it is refused like one that has
-/// expired: after the handshake, because an HTTP error would have the client try again for half a minute.
+/// A name that was never given out asks for the connection of nobody, so it is refused like one that has expired: after
+/// the handshake, because an HTTP error would have the client try again for half a minute. A token that none can be is a
+/// wrong one.
 pub(in crate::endpoints) fn recover(
     ids: &ConnectionIds,
     hub: &HubName,
     request: &Request<'_>,
+    client: ClientAddress,
     handshake: &Handshake,
 ) -> Option<Recover> {
     let connection = request.query_value("awps_connection_id")?;
     let token = request.query_value("awps_reconnection_token")?;
-    let known = ids.find(hub, &connection).zip(parse_token(&token));
-    let nobody = (SessionId::from_bits(0), RecoveryToken([0; 16]));
-    let (session, token) = known.map_or(nobody, |((session, _), token)| (session, token));
+    let nobody = SessionId::from_bits(0);
     Some(Recover {
         handshake: handshake.clone(),
-        session,
-        token,
+        session: ids
+            .find(hub, &connection)
+            .map_or(nobody, |(session, _)| session),
+        token: parse_token(&token).unwrap_or(NO_TOKEN),
+        client,
         refusal: (CloseCode::POLICY_VIOLATION, "NotFound"),
     })
 }

@@ -49,7 +49,7 @@ impl Handler for Room {
     fn on_request(
         &mut self,
         request: &Request<'_>,
-        _: Arrival,
+        arrival: Arrival,
         out: &mut Outgoing<'_>,
     ) -> Answer<Guest> {
         match (request.path(), Handshake::accept(request)) {
@@ -68,6 +68,7 @@ impl Handler for Room {
                     handshake,
                     session: SessionId::from_bits(bits.map_or(0, |bits| bits.parse().unwrap())),
                     token: TOKEN,
+                    client: arrival.client,
                     refusal: (CloseCode::POLICY_VIOLATION, "NotFound"),
                 })
             }
