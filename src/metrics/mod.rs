@@ -65,11 +65,13 @@ pub struct Counters {
     /// What was sent in their place, counted once.
     #[cfg(feature = "deflate")]
     pub compressed_bytes_after: Count,
-    /// Those of [`Counters::fan_out`] that were written to the socket.
+    /// Those of [`Counters::fan_out`] whose last byte was written to the socket. The kernel has them then; that they came to
+    /// the peer is known only of those that it acknowledges. Those of a recoverable session are written when all that
+    /// waits has been written once.
     pub delivered: Count,
     /// Those of [`Counters::fan_out`] that will never be.
     pub dropped: Counts<Dropped, { Dropped::COUNT }>,
-    /// Those of [`Counters::fan_out`] that wait now.
+    /// Those of [`Counters::fan_out`] of which something has not been written.
     pub queued: Count,
     /// Bytes held for connections now: of what waits for sockets to take it, and of what has come and is not whole.
     pub outbox_bytes: Count,
@@ -166,7 +168,7 @@ pub struct Balance {
     pub ended: u64,
     /// Messages that were to be sent, once for each receiver.
     pub fan_out: u64,
-    /// Messages that were written.
+    /// Messages that were written to their last byte.
     pub delivered: u64,
     /// Messages that never will be.
     pub dropped: u64,

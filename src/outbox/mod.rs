@@ -185,6 +185,15 @@ impl Outbox {
         }
     }
 
+    /// How many messages were written to their end since the last call, if others still wait behind them: once nothing is
+    /// owed, all were.
+    pub fn take_written_count(&mut self) -> u32 {
+        match &mut self.owed {
+            Owed::Queue(queue) => queue.take_written_count(),
+            _ => 0,
+        }
+    }
+
     /// Queues an HTTP response, which comes before all frames and is not limited: there is one at a time.
     pub fn push_response(&mut self, response: Vec<u8>) {
         self.queue().push_response(EncodedFrame::from_vec(response));

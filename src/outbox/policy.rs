@@ -107,8 +107,7 @@ impl Queue {
             }
         };
         if let Some(notice) = notice {
-            self.data_len += notice.len();
-            self.push_front(Segment::new(notice, None, 0));
+            self.push_notice_front(notice);
         }
     }
 

@@ -40,6 +40,10 @@ pub(super) struct Queue {
     pub(super) backlogs: Backlogs,
     /// Data frames that were dropped in favour of others since [`Queue::take_displaced_count`].
     pub(super) displaced_count: u32,
+    /// Messages that were written to their end since [`Queue::take_written_count`], while others still wait.
+    written_count: u32,
+    /// How many of those that are to be written next are no messages: a response, or the notice of a loss.
+    other_count: u32,
 }
 
 impl Queue {
@@ -75,6 +79,7 @@ impl Queue {
 
     /// Queues bytes that are not frames. All that is queued before is of that kind too, or begun.
     pub(super) fn push_response(&mut self, response: EncodedFrame) {
+        self.other_count += u32::from(!self.is_mid_frame());
         self.push(response);
         self.begun_len = self.data_len;
     }
@@ -94,6 +99,9 @@ impl Queue {
             next_frame -= range.len();
         }
         self.truncate(self.begun_len);
+        if !self.is_mid_frame() {
+            self.other_count = 0;
+        }
         dropped
     }
 
@@ -142,6 +150,7 @@ impl Queue {
         let begun = written.min(self.begun_len);
         self.advance(begun);
         self.begun_len -= begun;
+        let has_ended_frame = begun > 0 && !self.is_mid_frame();
         let mut left = self.control.consume(written - begun);
         if left == self.data_len {
             self.data.clear();
@@ -150,6 +159,9 @@ impl Queue {
             self.empty_places = 0;
             self.backlogs.on_emptied();
             return;
+        }
+        if has_ended_frame {
+            self.on_frame_written();
         }
         while left > 0 {
             let first = self
@@ -164,7 +176,26 @@ impl Queue {
             self.advance(taken);
             self.begun_len = frame_len - taken;
             left -= taken;
+            if !self.is_mid_frame() {
+                self.on_frame_written();
+            }
         }
+    }
+
+    /// Takes note that the last byte of a frame went out, and that others wait behind it.
+    fn on_frame_written(&mut self) {
+        if self.other_count > 0 {
+            self.other_count -= 1;
+        } else {
+            self.written_count += 1;
+        }
+    }
+
+    /// Queues the notice of a loss in front of all others.
+    pub(super) fn push_notice_front(&mut self, notice: EncodedFrame) {
+        self.data_len += notice.len();
+        self.other_count += 1;
+        self.push_front(Segment::new(notice, None, 0));
     }
 
     /// Copies ranges that pin much more memory than they are long, so that a slow peer costs what it is owed.
@@ -212,6 +243,11 @@ impl Queue {
     /// How many frames were dropped in favour of others since the last call.
     pub(super) fn take_displaced_count(&mut self) -> u32 {
         std::mem::take(&mut self.displaced_count)
+    }
+
+    /// How many messages were written to their end since the last call, as long as others wait.
+    pub(super) fn take_written_count(&mut self) -> u32 {
+        std::mem::take(&mut self.written_count)
     }
 
     pub(super) fn is_empty(&self) -> bool {

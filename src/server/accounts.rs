@@ -1,7 +1,11 @@
 //! What a connection adds to the counters of its loop, so that both balances hold (LG-06).
 //!
-//! A message counts as queued from when it is put into the outbox until the outbox has been written to its end, or the
-//! message is given up.
+//! A message counts as queued from when it is put into the outbox until its last byte has been written, or it is given
+//! up. Outboxes that are written to their end, as nearly all are at once, need no look at the single messages: then all
+//! were written. Only a queue for a socket that is full counts them one by one.
+//!
+//! The messages of a recoverable connection are sent again until they are acknowledged. They are delivered when all that
+//! waits has been written once, and lost only if the session ends before.
 
 use std::io;
 
@@ -52,20 +56,40 @@ impl<P, S: Socket> Connection<P, S> {
         }
     }
 
-    /// No message waits any longer: `unsent_count` of them are lost, besides those that were given up for a Close frame,
-    /// and the others were written.
-    pub(super) fn account_for_queue(&mut self, unsent_count: u32, counters: &Counters) {
-        let queued = std::mem::take(&mut self.queued_count);
-        if queued == 0 {
-            return;
+    /// Messages that were written while others wait behind them wait no longer.
+    pub(super) fn account_for_written(&mut self, counters: &Counters) {
+        let written = self.outbox.take_written_count().min(self.queued_count);
+        if written > 0 && self.recovery.is_none() {
+            self.queued_count -= written;
+            counters.queued.subtract(u64::from(written));
+            counters.delivered.add(u64::from(written));
+            self.tally_sent(0, written);
         }
+    }
+
+    /// The outbox was written to its end: whatever was not given up for a Close frame is delivered.
+    pub(super) fn account_for_flushed(&mut self, counters: &Counters) {
         // On an open WebSocket nothing was given up.
         let abandoned = if self.session.is_open() {
             0
         } else {
             u32::try_from(self.session.ending().dropped_count).unwrap_or(u32::MAX)
         };
-        let lost = abandoned.saturating_add(unsent_count).min(queued);
+        self.account_for_queue(abandoned, counters);
+    }
+
+    /// Nothing more will be written: whatever waits is lost.
+    pub(super) fn account_for_unsent(&mut self, counters: &Counters) {
+        self.account_for_queue(u32::MAX, counters);
+    }
+
+    /// No message waits any longer: `lost_count` at most are lost, and the others were written.
+    fn account_for_queue(&mut self, lost_count: u32, counters: &Counters) {
+        let queued = std::mem::take(&mut self.queued_count);
+        if queued == 0 {
+            return;
+        }
+        let lost = lost_count.min(queued);
         counters.queued.subtract(u64::from(queued));
         counters.delivered.add(u64::from(queued - lost));
         counters.dropped.add(Dropped::Unsent, u64::from(lost));
@@ -75,8 +99,7 @@ impl<P, S: Socket> Connection<P, S> {
 
     /// The connection is about to be dropped.
     pub(super) fn on_end(&mut self, counters: &Counters) {
-        let unsent = u32::try_from(self.outbox.clear()).unwrap_or(u32::MAX);
-        self.account_for_queue(unsent, counters);
+        self.account_for_unsent(counters);
         let ending = self.session.ending();
         counters.ended.add(ending.cause, 1);
         if let Cause::Refused(error) = ending.cause {

@@ -236,7 +236,7 @@ impl<P, S: Socket> Connection<P, S> {
     /// Writes what is owed; also returns how many bytes went out.
     fn write_owed(&mut self, now: &Now) -> (io::Result<Flushed>, usize) {
         let budget = now.config.write_budget_bytes;
-        if self.session.is_parting() {
+        let written = if self.session.is_parting() {
             let mut link = Parting(&mut self.link);
             let mut link = Metered::new(&mut link);
             let flushed = self.outbox.write_to(&mut link, budget, now.moment);
@@ -245,11 +245,13 @@ impl<P, S: Socket> Connection<P, S> {
             let mut link = Metered::new(&mut self.link);
             let flushed = self.outbox.write_to(&mut link, budget, now.moment);
             (flushed, link.byte_count)
-        }
+        };
+        self.account_for_written(&now.counters);
+        written
     }
 
     fn on_flushed(&mut self, now: &Now) {
-        self.account_for_queue(0, &now.counters);
+        self.account_for_flushed(&now.counters);
         if self.session.on_flushed(now.moment, &now.config)
             && let Err(error) = self.link.finish()
         {

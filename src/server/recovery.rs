@@ -114,7 +114,7 @@ impl<P, S: Socket> Connection<P, S> {
         let is_over = |until: Moment| now.moment >= until || now.is_draining();
         if self.lost_until().is_some_and(is_over) {
             self.recovery = None;
-            self.account_for_queue(u32::MAX, &now.counters);
+            self.account_for_unsent(&now.counters);
             application.on_closed(id, self.peer.take());
         }
     }

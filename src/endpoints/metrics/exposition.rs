@@ -87,15 +87,13 @@ impl Page<'_, '_> {
         self.write_compressions()?;
         let help = "Messages that were to be sent, once for each receiver";
         self.counter("fan_out", help, |it| it.fan_out.get())?;
-        let help = "Messages that were written to the socket of a receiver";
+        let help = "Messages whose last byte was written to the socket of a receiver; whether it came there is not known";
         self.counter("delivered", help, |it| it.delivered.get())?;
         let help = "Messages that a receiver will not get, by why";
         self.family("dropped", help, "reason", |it| &it.dropped)?;
-        self.gauge("queued", "Messages that wait for receivers", |it| {
-            it.queued.get()
-        })?;
-        let help =
-            "Bytes held for connections: of what waits for them, and of what has begun to come";
+        let help = "Messages of which something still has to be written";
+        self.gauge("queued", help, |it| it.queued.get())?;
+        let help = "Bytes held for connections: of what waits, once for each receiver, and of what has begun to come";
         self.gauge("held_bytes", help, |it| it.outbox_bytes.get())?;
         let help = "Peers that were given up on because of what waited for them, by why";
         self.family("evicted", help, "reason", |it| &it.evicted)?;

@@ -1,6 +1,7 @@
 //! The whole server above its sockets, on made-up time: lives of connections over sockets that fail, polls that lie, and
 //! a clock that jumps. The loops are the real ones, from accept to the end; only the poll is played.
 
+mod balance;
 mod churn;
 mod drain;
 #[cfg(feature = "tls")]
