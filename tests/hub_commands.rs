@@ -92,7 +92,7 @@ fn what_is_sent_is_followed() {
         ),
         (
             &["send", "--group", "room", "esc\u{1b}[31mape\nd"],
-            "room -: esc\u{fffd}[31mape\u{fffd}d",
+            "room -: esc\\u{1b}[31mape\\nd",
         ),
     ] {
         let (code, stdout, stderr) = ended(addr, arguments);

@@ -12,7 +12,7 @@ use switchboard::proto::CloseCode;
 use super::Failure;
 use super::hub_access::{HubAccess, WhenLost, failure, part};
 use super::interrupt::on_interrupt;
-use super::terminal::{note, printable, time};
+use super::terminal::{note, one_line, time};
 
 /// Follows groups and writes a line for each message, until Ctrl+C.
 ///
@@ -141,9 +141,9 @@ fn plain_line(message: &HubMessage) -> String {
     format!(
         "{} {} {}: {}",
         time(),
-        printable(group),
-        printable(from),
-        printable(&text)
+        one_line(group),
+        one_line(from),
+        one_line(&text)
     )
 }
 

@@ -12,7 +12,7 @@ use switchboard::proto::CloseCode;
 use super::Failure;
 use super::hub_access::{HubAccess, WhenLost, failure, part};
 use super::interrupt::on_interrupt;
-use super::terminal::{note, printable, time};
+use super::terminal::{note, one_line, time};
 
 /// Lists the users who are in a group, or who are there at all, one per line.
 ///
@@ -127,7 +127,7 @@ impl Who {
                     is: *is,
                 })?
             } else {
-                let user = printable(user);
+                let user = one_line(user);
                 match (self.follow, is) {
                     (false, _) => user,
                     (true, Is::There) => format!("{} = {user}", time()),

@@ -15,8 +15,9 @@ use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr
 use rustyline::error::ReadlineError;
 use rustyline::{Config, DefaultEditor};
 
-use super::screen::{Screen, one_line};
+use super::screen::Screen;
 use crate::commands::interrupt::on_interrupt;
+use crate::commands::terminal::one_line;
 
 /// Lines that are read from a pipe before somebody takes them.
 const WAITING_LINES_MAX: usize = 16;

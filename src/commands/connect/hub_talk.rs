@@ -11,10 +11,10 @@ use switchboard::proto::CloseCode;
 
 use super::composer::{Action, Composer, EVERYONE};
 use super::console::{Console, Input, Memory};
-use super::screen::{Role, one_line};
+use super::screen::Role;
 use super::{Failure, ended_by_server};
 use crate::commands::hub_access::failure;
-use crate::commands::terminal;
+use crate::commands::terminal::{self, one_line};
 
 /// Requests without an answer, above which no more lines are taken.
 const UNANSWERED_MAX: usize = 64;

@@ -7,8 +7,8 @@ use switchboard::http::SocketUrl;
 use switchboard::proto::CloseCode;
 
 use super::console::{Console, Input, Interpreter, Memory};
-use super::screen::{lines, one_line};
 use super::{Failure, ended_by_server};
+use crate::commands::terminal::{lines, one_line};
 
 /// Bytes of a binary message that are shown.
 const SHOWN_BYTES_MAX: usize = 32;
