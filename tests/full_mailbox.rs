@@ -1,23 +1,23 @@
 //! A loop that is held up: the others stop reading before its mailbox grows without bound, nothing is lost, and the log says
 //! so.
 
+mod in_process;
 mod peer;
 
 use std::fmt::Write as _;
-use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
-use std::thread::{self, JoinHandle};
+use std::thread;
 use std::time::{Duration, Instant};
 
+use in_process::{InProcess, answer};
 use peer::{DEADLINE, Peer};
 use switchboard::config::Config;
 use switchboard::delivery::{Delivery, GroupName, Recipients};
-use switchboard::handler::{Answer, Arrival, Handler, Outgoing, Upgrade};
-use switchboard::http::{Handshake, HttpError, Request, Response};
+use switchboard::handler::{Answer, Arrival, Handler, Outgoing};
+use switchboard::http::Request;
 use switchboard::proto::{Message, OpCode};
-use switchboard::server::{Ended, Server, Stopper};
 
 /// Bytes of a message; the mailbox has room for 16 MiB.
 const MESSAGE_LEN: usize = 64 << 10;
@@ -42,15 +42,7 @@ impl Handler for Holding {
         _arrival: Arrival,
         _out: &mut Outgoing<'_>,
     ) -> Answer<()> {
-        let Ok(handshake) = Handshake::accept(request) else {
-            return Answer::Respond(Response::refusal(HttpError::NotFound));
-        };
-        Answer::Upgrade(Upgrade {
-            handshake,
-            peer: (),
-            expires_after: None,
-            recovery: None,
-        })
+        answer(request)
     }
 
     fn on_open(&mut self, _peer: &mut (), out: &mut Outgoing<'_>) {
@@ -78,43 +70,49 @@ impl Handler for Holding {
     }
 }
 
-/// A running server whose loops can be held.
+/// A server one of whose loops can be held.
 struct Held {
-    addr: SocketAddr,
-    stopper: Stopper,
-    server: JoinHandle<Ended>,
+    server: InProcess,
     /// Tells of a loop that is held.
     held: Receiver<()>,
     /// Lets it go on.
     release: Sender<()>,
 }
 
-fn start(mut config: Config) -> Held {
-    let (is_held, held) = channel();
-    let (release, released) = channel();
-    let handler = Holding {
-        is_held,
-        release: Arc::new(Mutex::new(released)),
-    };
-    config.listen = vec![SocketAddr::from(([127, 0, 0, 1], 0))];
-    let server = Server::bind(config, &handler).unwrap();
-    let (addr, stopper) = (server.local_addresses()[0], server.stopper());
-    Held {
-        addr,
-        stopper,
-        server: thread::spawn(move || server.run().unwrap()),
-        held,
-        release,
-    }
-}
-
-/// A peer on this loop.
-fn peer_on(addr: SocketAddr, loop_index: usize) -> Peer {
-    loop {
-        let mut peer = Peer::connect(addr, "/");
-        if peer.next_message().text() == loop_index.to_string() {
-            return peer;
+impl Held {
+    fn start(change: impl FnOnce(&mut Config)) -> Self {
+        let (is_held, held) = channel();
+        let (release, released) = channel();
+        let handler = Holding {
+            is_held,
+            release: Arc::new(Mutex::new(released)),
+        };
+        Self {
+            server: InProcess::start(&handler, change),
+            held,
+            release,
         }
+    }
+
+    /// A peer on this loop.
+    fn peer_on(&self, loop_index: usize) -> Peer {
+        loop {
+            let mut peer = Peer::connect(self.server.addr(), "/");
+            if peer.next_message().text() == loop_index.to_string() {
+                return peer;
+            }
+        }
+    }
+
+    /// Has the loop of `peer` do nothing any more.
+    fn hold(&self, peer: &mut Peer) {
+        peer.send_text("hold");
+        self.held.recv_timeout(DEADLINE).unwrap();
+    }
+
+    /// Has it go on.
+    fn let_go(&self) {
+        self.release.send(()).unwrap();
     }
 }
 
@@ -144,26 +142,16 @@ fn rs_11_a_turn_that_takes_long_is_noted_with_what_was_done_in_it() {
     static LOG: Log = Log(Mutex::new(String::new()));
     log::set_logger(&LOG).unwrap();
     log::set_max_level(log::LevelFilter::Warn);
-    let mut config = Config::default();
-    config.loop_count = 1;
-    let Held {
-        addr,
-        stopper,
-        server,
-        held,
-        release,
-    } = start(config);
-    let mut peer = peer_on(addr, 0);
-    peer.send_text("hold");
-    held.recv_timeout(DEADLINE).unwrap();
+    let held = Held::start(|config| config.loop_count = 1);
+    let mut peer = held.peer_on(0);
+    held.hold(&mut peer);
     // The turn has to take longer than a tenth of a second, which is what is tested.
     thread::sleep(Duration::from_millis(120));
-    release.send(()).unwrap();
+    held.let_go();
     peer.send_text("done");
     peer.expect_text("done");
     drop(peer);
-    stopper.drain();
-    assert_eq!(server.join().unwrap(), Ended::Drained);
+    held.server.drain();
     let log = LOG.0.lock().unwrap();
     let line = log.lines().find(|line| line.contains("messages_in=1 "));
     let line = line.unwrap_or_else(|| panic!("no line about it: {log}"));
@@ -176,26 +164,19 @@ fn rs_11_a_turn_that_takes_long_is_noted_with_what_was_done_in_it() {
 
 #[test]
 fn sc_07_while_a_mailbox_is_full_the_other_loops_stop_reading_and_nothing_is_lost() {
-    let mut config = Config::default();
-    config.loop_count = 2;
-    // What was held up comes to the receiver at once.
-    config.outbox_bytes_max = 2 * MESSAGE_COUNT * MESSAGE_LEN;
-    let Held {
-        addr,
-        stopper,
-        server,
-        held,
-        release,
-    } = start(config);
+    let held = Held::start(|config| {
+        config.loop_count = 2;
+        // What was held up comes to the receiver at once.
+        config.outbox_bytes_max = 2 * MESSAGE_COUNT * MESSAGE_LEN;
+    });
 
-    let mut receiver = peer_on(addr, 1);
+    let mut receiver = held.peer_on(1);
     receiver.send_text("join");
     receiver.expect_text("joined");
-    let mut sender = peer_on(addr, 0);
-    let mut witness = peer_on(addr, 0);
-    let mut holder = peer_on(addr, 1);
-    holder.send_text("hold");
-    held.recv_timeout(DEADLINE).unwrap();
+    let mut sender = held.peer_on(0);
+    let mut witness = held.peer_on(0);
+    let mut holder = held.peer_on(1);
+    held.hold(&mut holder);
 
     let sent_count = AtomicUsize::new(0);
     thread::scope(|scope| {
@@ -218,13 +199,12 @@ fn sc_07_while_a_mailbox_is_full_the_other_loops_stop_reading_and_nothing_is_los
             witness.expect_text("?");
         }
         assert!(sent_count.load(Ordering::Relaxed) < MESSAGE_COUNT);
-        release.send(()).unwrap();
+        held.let_go();
         for number in 0..MESSAGE_COUNT {
             receiver.expect_binary(&message(number));
         }
         witness.expect_text("?");
     });
     drop([receiver, sender, witness, holder]);
-    stopper.drain();
-    assert_eq!(server.join().unwrap(), Ended::Drained);
+    held.server.drain();
 }

@@ -1,19 +1,18 @@
 //! Sessions that outlive their sockets, over real sockets and several loops, with a small application of their own.
 
+mod in_process;
 mod peer;
 
-use std::net::SocketAddr;
-use std::thread::JoinHandle;
 use std::time::Duration;
 
+use in_process::{InProcess, answer};
 use peer::{Frame, Peer, opcode};
 use proptest::prelude::*;
 use switchboard::config::Config;
 use switchboard::delivery::{Delivery, GroupName, Numbering, Recipients, RecoveryToken, SessionId};
 use switchboard::handler::{Answer, Arrival, Handler, Outgoing, Recover, Upgrade};
-use switchboard::http::{Handshake, HttpError, Request, Response};
+use switchboard::http::Request;
 use switchboard::proto::{CloseCode, Message, OpCode};
-use switchboard::server::{Ended, Server, Stopper};
 
 /// Says its session id first; sends every message to everyone, numbered as `<N>` in place of the first byte.
 ///
@@ -42,8 +41,9 @@ impl Handler for Room {
         arrival: Arrival,
         _out: &mut Outgoing<'_>,
     ) -> Answer<()> {
-        let Ok(handshake) = Handshake::accept(request) else {
-            return Answer::Respond(Response::refusal(HttpError::NotFound));
+        let upgrade = match answer(request) {
+            Answer::Upgrade(upgrade) => upgrade,
+            other => return other,
         };
         let value = |name| {
             request
@@ -52,13 +52,11 @@ impl Handler for Room {
         };
         match value("session") {
             None => Answer::Upgrade(Upgrade {
-                handshake,
-                peer: (),
-                expires_after: None,
                 recovery: (request.path() == "/recoverable").then_some((NUMBERING, TOKEN)),
+                ..upgrade
             }),
             Some(bits) => Answer::Recover(Recover {
-                handshake,
+                handshake: upgrade.handshake,
                 session: SessionId::from_bits(bits),
                 token: RecoveryToken(
                     [value("token").map_or(0, |token| token.to_be_bytes()[7]); 16],
@@ -95,26 +93,14 @@ impl Handler for Room {
 }
 
 /// A server with the room that runs until it is dropped.
-struct Running {
-    addr: SocketAddr,
-    stopper: Stopper,
-    thread: Option<JoinHandle<Ended>>,
-}
+struct Running(InProcess);
 
 impl Running {
     fn with(change: impl FnOnce(&mut Config)) -> Self {
-        let mut config = Config::default();
-        config.listen = vec![SocketAddr::from(([127, 0, 0, 1], 0))];
-        config.loop_count = 3;
-        change(&mut config);
-        let server = Server::bind(config, &Room).unwrap();
-        let (addr, stopper) = (server.local_addresses()[0], server.stopper());
-        let thread = Some(std::thread::spawn(move || server.run().unwrap()));
-        Self {
-            addr,
-            stopper,
-            thread,
-        }
+        Self(InProcess::start(&Room, |config| {
+            config.loop_count = 3;
+            change(config);
+        }))
     }
 
     fn start() -> Self {
@@ -123,31 +109,23 @@ impl Running {
 
     /// A recoverable client, and its session.
     fn client(&self) -> (Peer, String) {
-        let mut peer = Peer::connect(self.addr, "/recoverable");
+        let mut peer = Peer::connect(self.0.addr(), "/recoverable");
         let session = text(&peer.next_message());
         (peer, session)
     }
 
     /// A client that says things to everyone.
     fn speaker(&self) -> Peer {
-        let mut peer = Peer::connect(self.addr, "/plain");
+        let mut peer = Peer::connect(self.0.addr(), "/plain");
         peer.next_message();
         peer
     }
 
     fn recover(&self, session: &str, token: u8) -> Peer {
         Peer::connect(
-            self.addr,
+            self.0.addr(),
             &format!("/recoverable?session={session}&token={token}"),
         )
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        self.stopper.stop();
-        let ended = self.thread.take().map(JoinHandle::join);
-        assert!(matches!(ended, Some(Ok(Ended::AtOnce))) || std::thread::panicking());
     }
 }
 
@@ -210,7 +188,7 @@ fn ms_11_what_cannot_be_recovered_is_said_so_with_1008_and_nothing_before_it() {
     let server = Running::start();
     let (peer, session) = server.client();
     let (_stays, plain) = {
-        let mut plain = Peer::connect(server.addr, "/plain");
+        let mut plain = Peer::connect(server.0.addr(), "/plain");
         let id = text(&plain.next_message());
         (plain, id)
     };
