@@ -1,76 +1,29 @@
 //! What waits for a peer too long, or for all peers together: who takes nothing is not listened to, and the largest go first.
 
+mod bulk;
 mod peer;
 mod server_process;
 
 use std::thread;
 use std::time::Duration;
 
+use bulk::{MESSAGE_LEN, MIB, Pair, UNHURRIED, numbered};
 use peer::{Peer, masked_frame, opcode};
 use server_process::ServerProcess;
 
-const MIB: usize = 1 << 20;
-const MESSAGE_LEN: usize = 64 << 10;
 const MESSAGES_PER_MIB: usize = MIB / MESSAGE_LEN;
-
-/// A message of 64 KiB that says which one it is.
-fn numbered(number: usize) -> Vec<u8> {
-    let mut payload = vec![0x5a; MESSAGE_LEN];
-    payload[..8].copy_from_slice(&(number as u64).to_be_bytes());
-    payload
-}
-
-/// Somebody who does not read, and somebody who sends to him alone.
-struct Pair {
-    slow: Peer,
-    sender: Peer,
-    sent_count: usize,
-}
-
-impl Pair {
-    fn new(server: &ServerProcess, group: usize) -> Self {
-        let path = format!("/relay/{group}");
-        Self {
-            slow: Peer::connect(server.addr(), &path),
-            sender: Peer::connect(server.addr(), &format!("{path}?echo=true")),
-            sent_count: 0,
-        }
-    }
-
-    /// Sends so much; the sender's own copies prove that the server has dealt with it.
-    fn send(&mut self, len: usize) {
-        for _ in 0..len / MESSAGE_LEN {
-            let message = numbered(self.sent_count);
-            self.sender.send_binary(&message);
-            self.sender.expect_binary(&message);
-            self.sent_count += 1;
-        }
-    }
-
-    /// Everything that was sent comes, in order.
-    fn expect_all(&mut self) {
-        for number in 0..self.sent_count {
-            self.slow.expect_binary(&numbered(number));
-        }
-    }
-}
 
 #[test]
 fn sc_02_over_the_soft_limit_for_its_time_a_receiver_is_evicted() {
-    let server = ServerProcess::start(&[
+    let flags = [
         "--max-outbox",
         "64MiB",
         "--soft-outbox",
         "1MiB",
         "--soft-outbox-timeout",
         "500ms",
-        "--write-timeout",
-        "60s",
-        "--close-timeout",
-        "60s",
-        "--drain",
-        "61s",
-    ]);
+    ];
+    let server = ServerProcess::start(&[flags, UNHURRIED].concat());
     let mut under = Pair::new(&server, 1);
     let mut over = Pair::new(&server, 2);
     under.send(MIB / 2);
@@ -164,7 +117,7 @@ fn sc_07_responses_that_nobody_reads_are_not_piled_up() {
 
 #[test]
 fn sc_06_over_the_budget_of_all_outboxes_the_largest_is_evicted() {
-    let server = ServerProcess::start(&[
+    let flags = [
         "--threads",
         "2",
         "--max-outbox",
@@ -173,13 +126,8 @@ fn sc_06_over_the_budget_of_all_outboxes_the_largest_is_evicted() {
         "48MiB",
         "--buffer-budget",
         "48MiB",
-        "--write-timeout",
-        "60s",
-        "--close-timeout",
-        "60s",
-        "--drain",
-        "61s",
-    ]);
+    ];
+    let server = ServerProcess::start(&[&flags[..], &UNHURRIED].concat());
     // What the kernel takes comes on top, at most eight or so for each.
     let mut largest = Pair::new(&server, 0);
     largest.send(28 * MIB);

@@ -1,8 +1,10 @@
 //! Receivers that stop reading for a while, in groups that drop messages for them: who loses what, and who is told.
 
+mod bulk;
 mod peer;
 mod server_process;
 
+use bulk::UNHURRIED;
 use peer::{Peer, opcode};
 use serde_json::{Value, json};
 use server_process::ServerProcess;
@@ -37,12 +39,9 @@ fn server(policies: &str) -> ServerProcess {
         "--soft-outbox",
         "512KiB",
     ];
-    // Time is not what ends anybody here, however long this machine takes.
-    let times = "--write-timeout 60s --close-timeout 60s --drain 61s".split(' ');
-    let times: Vec<_> = times.collect();
     let flags = [
         &outbox[..],
-        &times,
+        &UNHURRIED,
         &["--threads", "1", "--policy", policies],
     ];
     ServerProcess::start(&flags.concat())

@@ -1,34 +1,19 @@
 //! Receivers that do not read: they cost bounded memory, nobody else's time, and in the end their own connection.
 
+mod bulk;
 mod peer;
 mod server_process;
 
 use std::time::{Duration, Instant};
 
+use bulk::{MESSAGE_LEN, MIB, Pair, UNHURRIED, numbered};
 use peer::{DEADLINE, Peer, opcode};
 use server_process::ServerProcess;
 
-const MIB: usize = 1 << 20;
-
-/// A message of 64 KiB that says which one it is.
-fn numbered(number: usize) -> Vec<u8> {
-    let mut payload = vec![0x5a; 64 << 10];
-    payload[..8].copy_from_slice(&(number as u64).to_be_bytes());
-    payload
-}
-
 #[test]
 fn sc_02_sc_04_stuck_receivers_are_evicted_and_delay_nobody() {
-    const MESSAGES: usize = 50 * MIB / (64 << 10);
-    // Time is not what ends the stuck ones here, however long this machine takes.
-    let server = ServerProcess::start(&[
-        "--write-timeout",
-        "60s",
-        "--close-timeout",
-        "60s",
-        "--drain",
-        "61s",
-    ]);
+    const MESSAGES: usize = 50 * MIB / MESSAGE_LEN;
+    let server = ServerProcess::start(&UNHURRIED);
     let mut stuck: Vec<_> = (0..5)
         .map(|_| Peer::connect(server.addr(), "/relay/one"))
         .collect();
@@ -74,27 +59,19 @@ fn sc_05_a_pong_goes_ahead_of_what_waits() {
     // Above its soft limit its pings would not be read.
     let outbox = ["--max-outbox", "64MiB", "--soft-outbox", "64MiB"];
     let server = ServerProcess::start(&[&outbox[..], &["--write-timeout", "60s"]].concat());
-    let mut slow = Peer::connect(server.addr(), "/relay/one");
-    let mut sender = Peer::connect(server.addr(), "/relay/one?echo=true");
-    let count = 24 * MIB / (64 << 10);
-    for number in 0..count {
-        sender.send_binary(&numbered(number));
-        // Its own copy proves that the server has dealt with the message.
-        sender.expect_binary(&numbered(number));
-    }
-    slow.send_frame(opcode::FIN | opcode::PING, b"now");
+    let mut pair = Pair::new(&server, 1);
+    pair.send(24 * MIB);
+    pair.slow.send_frame(opcode::FIN | opcode::PING, b"now");
     let mut before_pong = 0;
     loop {
-        let frame = slow.next_frame();
+        let frame = pair.slow.next_frame();
         if frame.opcode == opcode::PONG {
             break;
         }
         before_pong += 1;
     }
-    for number in before_pong..count {
-        slow.expect_binary(&numbered(number));
-    }
-    assert!(before_pong < count, "the pong came last");
+    pair.expect_from(before_pong);
+    assert!(before_pong < pair.sent_count, "the pong came last");
 }
 
 #[test]
@@ -111,7 +88,7 @@ fn sc_08_a_receiver_that_takes_nothing_for_the_write_timeout_is_cut() {
     let idle_count = server.descriptor_count();
     let mut stuck = Peer::connect(server.addr(), "/relay/one");
     let mut sender = Peer::connect(server.addr(), "/relay/one");
-    for number in 0..24 * MIB / (64 << 10) {
+    for number in 0..24 * MIB / MESSAGE_LEN {
         sender.send_binary(&numbered(number));
     }
     // Only the sender's descriptor is left.
@@ -129,17 +106,11 @@ fn sc_08_a_receiver_that_takes_nothing_for_the_write_timeout_is_cut() {
 #[test]
 fn sc_09_a_second_burst_uses_the_memory_of_the_first() {
     let server = ServerProcess::start(&["--max-outbox", "64MiB", "--write-timeout", "60s"]);
-    let mut slow = Peer::connect(server.addr(), "/relay/one");
-    let mut sender = Peer::connect(server.addr(), "/relay/one?echo=true");
+    let mut pair = Pair::new(&server, 1);
     let mut burst = || {
-        let count = 16 * MIB / (64 << 10);
-        for number in 0..count {
-            sender.send_binary(&numbered(number));
-            sender.expect_binary(&numbered(number));
-        }
-        for number in 0..count {
-            slow.expect_binary(&numbered(number));
-        }
+        pair.sent_count = 0;
+        pair.send(16 * MIB);
+        pair.expect_all();
         server.peak_rss_kib()
     };
     let first = burst();
