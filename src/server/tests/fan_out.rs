@@ -151,5 +151,11 @@ fn lg_02_what_each_peer_was_sent_is_counted_whether_written_at_once_or_later() {
             );
         }
     }
+    let taken_lens = rig
+        .wires
+        .iter()
+        .map(|wire| wire.borrow().taken.len() as u64);
+    let bytes_out = rig.shared.metrics.sum(|counters| counters.bytes_out.get());
+    assert_eq!(bytes_out, taken_lens.sum::<u64>());
     end(rig);
 }
