@@ -83,7 +83,7 @@ impl<P, S: Socket> Connection<P, S> {
 
     /// When a peer that takes nothing is given up on; the later stages have deadlines of their own.
     fn stall_deadline(&self, config: &Config) -> Moment {
-        match self.outbox.stalled_since() {
+        match self.link.stalled_since(&self.outbox) {
             Some(since) if self.session.is_open() => since + config.write_timeout,
             _ => Moment::NEVER,
         }

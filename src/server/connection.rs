@@ -214,7 +214,7 @@ impl<P, S: Socket> Connection<P, S> {
             let (flushed, byte_count) = self.write_owed(now);
             now.counters.bytes_out.add(byte_count as u64);
             self.tally_sent(byte_count, 0);
-            match flushed.and_then(|flushed| self.link.push(flushed)) {
+            match flushed.and_then(|flushed| self.link.push(flushed, now.moment)) {
                 Ok(Flushed::Everything) => self.on_flushed(now),
                 Ok(Flushed::UntilBlocked) => self.is_blocked = true,
                 Ok(Flushed::UntilBudget) => progress = Progress::Unfinished,

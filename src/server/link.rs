@@ -8,9 +8,10 @@ use mio::event::Source;
 use mio::{Interest, Registry, Token};
 
 use super::socket::Socket;
+use crate::clock::Moment;
 use crate::handler::Entrance;
 use crate::http::Scheme;
-use crate::outbox::Flushed;
+use crate::outbox::{Flushed, Outbox};
 #[cfg(feature = "tls")]
 use crate::tls::Layer;
 
@@ -34,6 +35,8 @@ pub(super) struct Encrypted<S> {
     layer: Layer,
     address: SocketAddr,
     entrance: Entrance,
+    /// Since when the socket has taken nothing of what is encrypted; `None` if nothing waits.
+    stalled_since: Option<Moment>,
 }
 
 impl<S> Link<S> {
@@ -67,6 +70,7 @@ impl<S> Link<S> {
             layer,
             address,
             entrance,
+            stalled_since: None,
         }))
     }
 
@@ -191,14 +195,34 @@ impl<S: Socket> Link<S> {
         }
     }
 
+    /// Since when the peer has taken nothing of what waits for it in `outbox` or behind it.
+    pub(super) fn stalled_since(&self, outbox: &Outbox) -> Option<Moment> {
+        match self {
+            // The outbox is empty long before everything is gone, and what it has cannot move before.
+            #[cfg(feature = "tls")]
+            Self::Encrypted(encrypted) => encrypted.stalled_since,
+            _ => outbox.stalled_since(),
+        }
+    }
+
     /// Sees to it that what was `flushed` into the link gets out at its other end.
+    #[cfg_attr(
+        not(feature = "tls"),
+        expect(unused_variables, reason = "what is not encrypted is out already")
+    )]
     #[inline]
-    pub(super) fn push(&mut self, flushed: Flushed) -> io::Result<Flushed> {
+    pub(super) fn push(&mut self, flushed: Flushed, now: Moment) -> io::Result<Flushed> {
         match self {
             #[cfg(feature = "tls")]
             Self::Encrypted(encrypted) => match encrypted.push() {
-                Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(Flushed::UntilBlocked),
-                pushed => pushed.map(|()| flushed),
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                    encrypted.on_blocked(now);
+                    Ok(Flushed::UntilBlocked)
+                }
+                pushed => {
+                    encrypted.stalled_since = None;
+                    pushed.map(|()| flushed)
+                }
             },
             _ => Ok(flushed),
         }
@@ -241,6 +265,13 @@ impl<S: Socket> Encrypted<S> {
             self.socket.finish()?;
         }
         Ok(())
+    }
+
+    fn on_blocked(&mut self, now: Moment) {
+        if self.layer.take_moved() {
+            self.stalled_since = None;
+        }
+        self.stalled_since.get_or_insert(now);
     }
 }
 

@@ -34,6 +34,8 @@ pub(crate) struct Layer {
     is_drained: bool,
     /// Whether the carrier has failed, so that nothing more comes and nothing can be said.
     is_dead: bool,
+    /// Whether the carrier has taken something, which nobody has asked for yet.
+    has_moved: bool,
     /// About how many bytes came of a handshake, or of a record, that is not whole.
     unread_len: u32,
     /// About how many bytes were taken that the carrier does not have.
@@ -73,6 +75,7 @@ impl Layer {
             end: End::Open,
             is_drained: true,
             is_dead: false,
+            has_moved: false,
             unread_len: 0,
             unsent_len: 0,
             carried_len: 0,
@@ -232,9 +235,20 @@ impl Layer {
         std::mem::take(&mut self.carried_len)
     }
 
+    /// Whether the carrier took anything since the last time that this was asked.
+    pub(crate) fn take_moved(&mut self) -> bool {
+        std::mem::take(&mut self.has_moved)
+    }
+
     /// About how many bytes are kept: of what came and is not whole, and of what the carrier has not taken.
     pub(crate) fn held_len(&self) -> usize {
         self.unread_len as usize + self.unsent_len as usize
+    }
+
+    /// How the two ends came to agree, once they have.
+    #[cfg(test)]
+    pub(super) fn handshake_kind(&self) -> Option<rustls::HandshakeKind> {
+        self.connection.handshake_kind()
     }
 
     fn take_decrypted(&mut self, buffer: &mut [u8]) -> usize {
@@ -361,7 +375,7 @@ impl Layer {
                     self.is_dead = true;
                     return Err(ErrorKind::WriteZero.into());
                 }
-                Ok(_) => {}
+                Ok(_) => self.has_moved = true,
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) => {
                     self.is_dead |= is_final(&error);
