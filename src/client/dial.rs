@@ -5,7 +5,7 @@ use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
 use std::time::{Duration, Instant};
 
 use super::patience::after;
-use super::stream::{Stream, lost_or};
+use super::stream::{Stream, Streams, lost_or};
 use super::{ClientConfig, ClientError};
 use crate::http::{AnswerBody, Opening, OpeningAnswer, SocketUrl};
 use crate::proto::Deflate;
@@ -32,9 +32,13 @@ pub(super) struct Dialed {
 /// # Errors
 ///
 /// Every step has an error of its own, see [`ClientError`].
-pub(super) fn dial(url: &SocketUrl, config: &ClientConfig) -> Result<Dialed, ClientError> {
+pub(super) fn dial(
+    url: &SocketUrl,
+    config: &ClientConfig,
+    streams: &Streams,
+) -> Result<Dialed, ClientError> {
     let (opening, request) = request(url, config)?;
-    let (deadline, stream) = Deadline::connect(url, config)?;
+    let (deadline, stream) = Deadline::connect(url, config, streams)?;
     deadline.exchange(stream, &opening, &request)
 }
 
@@ -78,11 +82,8 @@ impl Deadline {
     pub(super) fn connect(
         url: &SocketUrl,
         config: &ClientConfig,
+        streams: &Streams,
     ) -> Result<(Self, Stream<TcpStream>), ClientError> {
-        #[cfg(not(feature = "tls"))]
-        if url.is_secure() {
-            return Err(ClientError::CannotEncrypt);
-        }
         let addresses: Vec<_> = (url.host(), url.port())
             .to_socket_addrs()
             .map_err(|error| ClientError::Resolve(url.host().into(), error))?
@@ -90,17 +91,11 @@ impl Deadline {
         let deadline = Self(after(Instant::now(), config.dial_timeout));
         let socket = deadline.connect_to(url, &addresses)?;
         socket.set_nodelay(true)?;
-        #[cfg(feature = "tls")]
-        if url.is_secure() {
-            let stream = Stream::encrypted(socket, url.host(), config)?;
-            return Ok((deadline, deadline.encrypt(stream)?));
-        }
-        Ok((deadline, Stream::plain(socket)))
+        Ok((deadline, deadline.agree(streams.begin(socket))?))
     }
 
-    /// Agrees on encryption with the server.
-    #[cfg(feature = "tls")]
-    fn encrypt(self, mut stream: Stream<TcpStream>) -> Result<Stream<TcpStream>, ClientError> {
+    /// Agrees on encryption with the server, if there is to be any.
+    fn agree(self, mut stream: Stream<TcpStream>) -> Result<Stream<TcpStream>, ClientError> {
         loop {
             let left = Some(self.left()?);
             stream.socket().set_read_timeout(left)?;

@@ -1,6 +1,7 @@
 //! What a service asks of a server over HTTP, one request at a time.
 
 use super::dial::Deadline;
+use super::stream::Streams;
 use super::{ClientConfig, ClientError};
 use crate::http::{ServiceAnswer, ServiceCall, SocketUrl};
 
@@ -25,7 +26,7 @@ pub fn call(
     request: &ServiceCall,
     config: &ClientConfig,
 ) -> Result<Called, ClientError> {
-    let (deadline, mut stream) = Deadline::connect(url, config)?;
+    let (deadline, mut stream) = Deadline::connect(url, config, &Streams::to(url, config)?)?;
     deadline.write(&mut stream, request.as_bytes())?;
     let mut input = Vec::new();
     let answer = loop {

@@ -5,11 +5,67 @@ use std::net::{Shutdown, TcpStream};
 
 use mio::net;
 
+use super::{ClientConfig, ClientError};
+use crate::http::SocketUrl;
 #[cfg(feature = "tls")]
-use super::ClientConfig;
-use super::ClientError;
-#[cfg(feature = "tls")]
-use crate::tls::{self, Layer, TlsFault};
+use crate::tls::{Connector, Layer, TlsFault};
+
+/// What makes the streams to one server: whether they are to be encrypted, and whom to trust then.
+#[derive(Clone, Debug)]
+pub(super) struct Streams {
+    #[cfg(feature = "tls")]
+    connector: Option<Connector>,
+}
+
+impl Streams {
+    /// Streams to the server of `url`.
+    ///
+    /// # Errors
+    ///
+    /// They are to be encrypted, and cannot be.
+    #[cfg(feature = "tls")]
+    pub(super) fn to(url: &SocketUrl, config: &ClientConfig) -> Result<Self, ClientError> {
+        let connector = url
+            .is_secure()
+            .then(|| Connector::new(url.host(), &config.trust));
+        Ok(Self {
+            connector: connector.transpose().map_err(ClientError::Trust)?,
+        })
+    }
+
+    /// Streams to the server of `url`.
+    ///
+    /// # Errors
+    ///
+    /// They are to be encrypted.
+    #[cfg(not(feature = "tls"))]
+    pub(super) fn to(url: &SocketUrl, _: &ClientConfig) -> Result<Self, ClientError> {
+        match url.is_secure() {
+            true => Err(ClientError::CannotEncrypt),
+            false => Ok(Self {}),
+        }
+    }
+
+    /// The same, but none of them resumes what was agreed on in another.
+    pub(super) fn without_resumption(self) -> Self {
+        Self {
+            #[cfg(feature = "tls")]
+            connector: self.connector.map(Connector::without_resumption),
+        }
+    }
+
+    /// A stream through `socket`, on which nothing was said.
+    pub(super) fn begin<T>(&self, socket: T) -> Stream<T> {
+        Stream {
+            socket,
+            #[cfg(feature = "tls")]
+            layer: self
+                .connector
+                .as_ref()
+                .map(|connector| Box::new(connector.connect())),
+        }
+    }
+}
 
 /// A socket, and what encrypts its bytes.
 #[derive(Debug)]
@@ -20,41 +76,32 @@ pub(super) struct Stream<T> {
 }
 
 impl<T> Stream<T> {
-    /// Everyone on the way can read what goes through this one.
-    pub(super) fn plain(socket: T) -> Self {
-        Self {
-            socket,
-            #[cfg(feature = "tls")]
-            layer: None,
-        }
-    }
-
     pub(super) fn socket(&mut self) -> &mut T {
         &mut self.socket
     }
 }
 
-#[cfg(feature = "tls")]
 impl<T: Read + Write> Stream<T> {
-    /// Nobody on the way can read what goes through this one, once [`Stream::advance`] has come to its end.
-    pub(super) fn encrypted(
-        socket: T,
-        host: &str,
-        config: &ClientConfig,
-    ) -> Result<Self, ClientError> {
-        let layer = tls::connect(host, &config.trust).map_err(ClientError::Trust)?;
-        Ok(Self {
-            socket,
-            layer: Some(Box::new(layer)),
-        })
+    /// Goes one step further towards an agreement on encryption, if there is to be any; whether that is there.
+    pub(super) fn advance(&mut self) -> io::Result<bool> {
+        #[cfg(feature = "tls")]
+        if let Some(layer) = &mut self.layer {
+            return layer.advance(&mut self.socket);
+        }
+        Ok(true)
     }
 
-    /// Goes one step further towards an agreement on encryption; whether that is there.
-    pub(super) fn advance(&mut self) -> io::Result<bool> {
-        match &mut self.layer {
-            Some(layer) => layer.advance(&mut self.socket),
-            None => Ok(true),
+    /// Reads to the front of `buffer`, and may use all of it; also returns whether that was all there is, so that an event
+    /// of the socket tells of whatever comes next.
+    pub(super) fn read_available(&mut self, buffer: &mut [u8]) -> io::Result<(usize, bool)> {
+        #[cfg(feature = "tls")]
+        if let Some(layer) = &mut self.layer {
+            let (buffer, scratch) = buffer.split_at_mut(buffer.len() / 2);
+            let len = layer.read(&mut self.socket, buffer, scratch)?;
+            return Ok((len, len < buffer.len() && !layer.has_unread()));
         }
+        let len = self.socket.read(buffer)?;
+        Ok((len, len < buffer.len()))
     }
 }
 
@@ -134,6 +181,7 @@ pub(super) fn lost_or(error: io::Error) -> ClientError {
     }
     match error.kind() {
         io::ErrorKind::ConnectionReset
+        | io::ErrorKind::NotConnected
         | io::ErrorKind::BrokenPipe
         | io::ErrorKind::ConnectionAborted => ClientError::Lost,
         _ => ClientError::Io(error),

@@ -13,7 +13,7 @@ use super::dial::{Dialed, dial};
 use super::doorbell::Doorbell;
 use super::patience::{Patience, after};
 use super::sender::{Order, Sender};
-use super::stream::{Stream, lost_or};
+use super::stream::{Stream, Streams, lost_or};
 use super::{ClientConfig, ClientError, Event};
 use crate::http::SocketUrl;
 use crate::proto::{CloseCode, OpCode};
@@ -74,7 +74,8 @@ impl WebSocket {
     ///
     /// As [`WebSocket::dial`].
     pub fn dial_url(url: &SocketUrl, config: &ClientConfig) -> Result<Self, ClientError> {
-        Self::begin(dial(url, config)?, Doorbell::new()?, config)
+        let dialed = dial(url, config, &Streams::to(url, config)?)?;
+        Self::begin(dialed, Doorbell::new()?, config)
     }
 
     /// Goes on with a WebSocket that is open.

@@ -15,7 +15,7 @@ use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
 
 use super::{APPLICATION_PROTOCOL, Layer};
 
-/// Whom a client trusts to say who a server is.
+/// Whom a client trusts to say who a server is; looked up once for all connections that a client makes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Trust {
@@ -42,31 +42,59 @@ pub enum TrustError {
     BadName(String),
 }
 
-/// Begins the client's end of a connection to `host`.
-///
-/// # Errors
-///
-/// Nobody could be trusted, or nobody is called that.
-pub(crate) fn connect(host: &str, trust: &Trust) -> Result<Layer, TrustError> {
-    let provider = Arc::new(ring::default_provider());
-    let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
-        .with_safe_default_protocol_versions()
-        .expect("the provider has suites for both versions");
-    let mut config = match trust {
-        Trust::Anyone => builder
-            .dangerous()
-            .with_custom_certificate_verifier(Arc::new(Credulous(provider))),
-        Trust::System => builder.with_root_certificates(roots_of_system()?),
-        Trust::File(path) => builder.with_root_certificates(roots_of_file(path)?),
-    }
-    .with_no_client_auth();
-    config.alpn_protocols = vec![APPLICATION_PROTOCOL.to_vec()];
-    config.resumption = Resumption::disabled();
-    let bad_name = |_| TrustError::BadName(host.into());
-    let name = ServerName::try_from(host).map_err(bad_name)?.to_owned();
-    let connection = ClientConnection::new(Arc::new(config), name);
-    Ok(Layer::new(connection.expect("the settings are complete")))
+/// Makes the client's end of encrypted connections to one host; cheap to clone. Whom to trust was found out once for all
+/// of them, since the system may have hundreds of certificates.
+#[derive(Clone)]
+pub(crate) struct Connector {
+    config: Arc<ClientConfig>,
+    host: ServerName<'static>,
 }
+
+impl Connector {
+    /// Connections to `host`, as far as whom we trust says that it is that host. Each resumes what was agreed on in one
+    /// before it.
+    ///
+    /// # Errors
+    ///
+    /// Nobody could be trusted, or nobody is called that.
+    pub(crate) fn new(host: &str, trust: &Trust) -> Result<Self, TrustError> {
+        let bad_name = |_| TrustError::BadName(host.into());
+        let host = ServerName::try_from(host).map_err(bad_name)?.to_owned();
+        let provider = Arc::new(ring::default_provider());
+        let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
+            .with_safe_default_protocol_versions()
+            .expect("the provider has suites for both versions");
+        let mut config = match trust {
+            Trust::Anyone => builder
+                .dangerous()
+                .with_custom_certificate_verifier(Arc::new(Credulous(provider))),
+            Trust::System => builder.with_root_certificates(roots_of_system()?),
+            Trust::File(path) => builder.with_root_certificates(roots_of_file(path)?),
+        }
+        .with_no_client_auth();
+        config.alpn_protocols = vec![APPLICATION_PROTOCOL.to_vec()];
+        config.resumption = Resumption::in_memory_sessions(SESSIONS_MAX);
+        Ok(Self {
+            config: Arc::new(config),
+            host,
+        })
+    }
+
+    /// The same, but each connection begins as that of a client that was never there.
+    pub(crate) fn without_resumption(mut self) -> Self {
+        Arc::make_mut(&mut self.config).resumption = Resumption::disabled();
+        self
+    }
+
+    /// A connection that carries nothing yet.
+    pub(crate) fn connect(&self) -> Layer {
+        let connection = ClientConnection::new(Arc::clone(&self.config), self.host.clone());
+        Layer::new(connection.expect("the settings are complete"))
+    }
+}
+
+/// What is remembered of former connections: a server gives out two tickets for each, and one is used for the next.
+const SESSIONS_MAX: usize = 8;
 
 fn roots_of_system() -> Result<RootCertStore, TrustError> {
     let mut roots = RootCertStore::empty();
@@ -130,6 +158,14 @@ impl ServerCertVerifier for Credulous {
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
         self.0.signature_verification_algorithms.supported_schemes()
+    }
+}
+
+impl fmt::Debug for Connector {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Connector")
+            .field("host", &self.host)
+            .finish_non_exhaustive()
     }
 }
 

@@ -4,17 +4,20 @@
 //! time: what it has decrypted and what it has still to send is asked for, since no event of a socket tells. An
 //! acceptor makes such layers for a server, a connector for a client.
 //!
-//! Versions are 1.2 and 1.3, the application protocol is `http/1.1`. Sessions are resumed by tickets, which take no
-//! memory. There is no early data, which could be replayed, no renegotiation, and no compression.
+//! Versions are 1.2 and 1.3, the application protocol is `http/1.1`. Sessions are resumed by tickets, which take no memory
+//! of the server; they end with their acceptor, so that a certificate that is replaced leaves nothing behind. There is no
+//! early data, which could be replayed, no renegotiation, and no compression.
 
 mod acceptor;
 mod connector;
 mod fault;
 mod layer;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use self::acceptor::Acceptor;
 pub use self::acceptor::CertificateError;
-pub(crate) use self::connector::connect;
+pub(crate) use self::connector::Connector;
 pub use self::connector::{Trust, TrustError};
 pub use self::fault::{CertificateFault, TlsFault};
 pub(crate) use self::layer::Layer;

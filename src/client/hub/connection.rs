@@ -14,6 +14,7 @@ use super::{Answer, Delivered, HubConfig, HubError, HubEvent, Payload, Request, 
 use crate::client::dial::dial;
 use crate::client::doorbell::Doorbell;
 use crate::client::patience::after;
+use crate::client::stream::Streams;
 use crate::client::{ClientError, Ending, Event, WebSocket};
 use crate::http::SocketUrl;
 use crate::proto::CloseCode;
@@ -25,6 +26,7 @@ const SEQUENCE_ACK_WAIT: Duration = Duration::from_secs(1);
 pub struct HubClient {
     url: SocketUrl,
     config: HubConfig,
+    streams: Streams,
     link: Link,
     ledger: Ledger,
     backoff: Backoff,
@@ -79,7 +81,8 @@ impl HubClient {
             orders: orders_in,
             waker: bell.waker(),
         };
-        let dialed = dial(&url, &config.client)?;
+        let streams = Streams::to(&url, &config.client)?;
+        let dialed = dial(&url, &config.client, &streams)?;
         let mut socket = WebSocket::begin(dialed, bell, &config.client)?;
         if socket.subprotocol().is_none() {
             // Whoever speaks none of those that were offered would never greet us.
@@ -88,6 +91,7 @@ impl HubClient {
         }
         let mut hub = Self {
             url,
+            streams,
             link: Link::Up(Box::new(socket)),
             ledger: Ledger::default(),
             backoff: Backoff::new(config.retry_wait_first, config.retry_wait_max),
@@ -377,7 +381,7 @@ impl HubClient {
                 .with_query("awps_connection_id", id)
                 .with_query("awps_reconnection_token", token),
         };
-        let begun = match dial(&url, &self.config.client) {
+        let begun = match dial(&url, &self.config.client, &self.streams) {
             Err(error) if is_passing(&error) => {
                 return self.retry(error.to_string(), bell, Some(error));
             }
