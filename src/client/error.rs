@@ -14,7 +14,8 @@ use crate::tls::{TlsFault, TrustError};
 pub enum ClientError {
     /// The text is not the URL of a WebSocket.
     Url(SocketUrlError),
-    /// The connection would have to be encrypted, which this build, or a load, cannot do.
+    /// The connection would have to be encrypted, which this build cannot do.
+    #[cfg(not(feature = "tls"))]
     CannotEncrypt,
     /// The connection cannot be encrypted, or the server is not who it should be.
     #[cfg(feature = "tls")]
@@ -65,8 +66,9 @@ impl fmt::Display for ClientError {
             Self::Encryption(fault) => write!(f, "the server cannot be trusted: {fault}"),
             #[cfg(feature = "tls")]
             Self::Trust(error) => write!(f, "{error}"),
+            #[cfg(not(feature = "tls"))]
             Self::CannotEncrypt => {
-                f.write_str("there is no encryption for this: use ws:// instead of wss://")
+                f.write_str("there is no encryption in this build: use ws:// instead of wss://")
             }
             Self::Field(name) => write!(
                 f,

@@ -8,6 +8,7 @@ use mio::{Events, Interest, Poll, Token, Waker};
 use super::peer::{End, Happening, Peer};
 use super::stopper::LoadStopper;
 use super::target::LoadTarget;
+use crate::client::stream::Streams;
 use crate::client::{ClientConfig, ClientError};
 
 /// Bytes read from a socket at once.
@@ -21,6 +22,7 @@ const WAKER: Token = Token(usize::MAX);
 pub(super) struct Crowd {
     pub(super) config: ClientConfig,
     target: LoadTarget,
+    streams: Streams,
     poll: Poll,
     events: Events,
     peers: Vec<Option<Peer>>,
@@ -31,12 +33,23 @@ pub(super) struct Crowd {
 
 impl Crowd {
     /// Places without connections.
-    pub(super) fn new(target: LoadTarget, config: ClientConfig, len: usize) -> io::Result<Self> {
+    ///
+    /// # Errors
+    ///
+    /// Connections are to be encrypted and cannot be, or the system has no means to wait for them.
+    pub(super) fn new(
+        target: LoadTarget,
+        config: ClientConfig,
+        len: usize,
+    ) -> Result<Self, ClientError> {
+        // Each connection is to cost the server as much as that of a client of its own.
+        let streams = Streams::to(target.url(), &config)?.without_resumption();
         let poll = Poll::new()?;
         let stopper = LoadStopper::new(Waker::new(poll.registry(), WAKER)?);
         Ok(Self {
             config,
             target,
+            streams,
             poll,
             events: Events::with_capacity(EVENTS_MAX),
             peers: (0..len).map(|_| None).collect(),
@@ -48,11 +61,11 @@ impl Crowd {
 
     /// Begins to open a WebSocket at a place that has none; it is wanted since `since`.
     pub(super) fn dial(&mut self, place: usize, since: Instant) -> Result<(), ClientError> {
-        let mut peer = Peer::dial(&self.target, &self.config, since)?;
+        let mut peer = Peer::dial(&self.target, &self.streams, &self.config, since)?;
         let interests = Interest::READABLE | Interest::WRITABLE;
         self.poll
             .registry()
-            .register(&mut peer.socket, Token(place), interests)?;
+            .register(peer.stream.socket(), Token(place), interests)?;
         self.peers[place] = Some(peer);
         Ok(())
     }
@@ -145,6 +158,6 @@ impl Crowd {
 fn forget(poll: &Poll, place: &mut Option<Peer>) {
     if let Some(mut peer) = place.take() {
         // It fails only for a socket that is not registered, which is what is wanted.
-        let _ = poll.registry().deregister(&mut peer.socket);
+        let _ = poll.registry().deregister(peer.stream.socket());
     }
 }

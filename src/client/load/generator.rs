@@ -13,7 +13,7 @@ use super::tally::{LoadProgress, LoadReport};
 use super::target::LoadTarget;
 use super::{LoadConfig, LoadMode, Pace, visits};
 use crate::client::ClientError;
-use crate::proto::OpCode;
+use crate::proto::{Deflater, OpCode};
 
 /// How often progress is told, and what takes too long is ended.
 pub(super) const TELL_INTERVAL: Duration = Duration::from_millis(100);
@@ -80,6 +80,8 @@ struct Course {
     crowd: Crowd,
     ledger: Ledger,
     report: LoadReport,
+    /// What compresses messages, for whoever has agreed on that.
+    deflater: Deflater,
     /// The number of the next message.
     next_number: u64,
     /// The place whose turn it is to send, if the clock says when.
@@ -99,6 +101,7 @@ impl Course {
             config,
             crowd,
             report: LoadReport::new(),
+            deflater: Deflater::default(),
             next_number: 0,
             next_place: 0,
             heard: Vec::new(),
@@ -264,7 +267,8 @@ impl Course {
         let number = self.next_number;
         let payloads = self.ledger.payloads();
         let (digits, rest) = payloads.parts(number);
-        peer.push(opcode, &[&digits[..payloads.number_len()], rest]);
+        let parts = [&digits[..payloads.number_len()], rest];
+        peer.push(opcode, parts, &mut self.deflater);
         self.next_number += 1;
         self.report.sent += 1;
         self.report.bytes_out += self.config.payload_len as u64;

@@ -1,6 +1,6 @@
 //! One connection of a load: socket, handshake and frames, and nothing that is not needed to count messages.
 
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 use std::mem;
 use std::time::Instant;
 
@@ -9,9 +9,12 @@ use mio::net::TcpStream;
 use super::target::LoadTarget;
 use crate::client::dial::request;
 use crate::client::frame_queue::FrameQueue;
+use crate::client::stream::{Stream, Streams, lost_or};
 use crate::client::{ClientConfig, ClientError, Ending};
 use crate::http::{Opening, OpeningAnswer};
-use crate::proto::{CloseCode, CloseFrame, Incoming, MessageReader, OpCode, Role};
+use crate::proto::{
+    CloseCode, CloseFrame, Deflate, Deflater, Incoming, Inflater, MessageReader, OpCode, Role,
+};
 
 /// Most bytes of a refusal's body that are kept to be shown.
 const REASON_BYTES_MAX: usize = 1024;
@@ -40,11 +43,13 @@ pub(super) enum End {
 
 /// A connection.
 pub(super) struct Peer {
-    pub(super) socket: TcpStream,
+    pub(super) stream: Stream<TcpStream>,
     stage: Stage,
     /// Since when it is in that stage, for as long as it does not stay there: all but when it is open.
     since: Instant,
     reader: MessageReader,
+    /// How messages may be compressed and what makes sense of those of the server, if that was agreed on.
+    compression: Option<Box<(Deflate, Inflater)>>,
     queue: FrameQueue,
     is_writable: bool,
 }
@@ -67,24 +72,35 @@ impl Peer {
     /// Begins to connect; the WebSocket is wanted since `since`.
     pub(super) fn dial(
         target: &LoadTarget,
+        streams: &Streams,
         config: &ClientConfig,
         since: Instant,
     ) -> Result<Self, ClientError> {
         let (opening, request) = request(target.url(), config)?;
         let socket = TcpStream::connect(target.address()).map_err(|error| lost(target, error))?;
         Ok(Self {
-            socket,
+            stream: streams.begin(socket),
             stage: Stage::Connecting(opening, request),
             since,
             reader: MessageReader::new(Role::Client),
+            compression: None,
             queue: FrameQueue::new(),
             is_writable: false,
         })
     }
 
     /// Queues a message; the payload is both parts in a row.
-    pub(super) fn push(&mut self, opcode: OpCode, parts: &[&[u8]]) {
-        self.queue.push(opcode, parts);
+    pub(super) fn push(&mut self, opcode: OpCode, parts: [&[u8]; 2], deflater: &mut Deflater) {
+        if let Some((deflate, _)) = self.compression.as_deref() {
+            let payload = parts.concat();
+            if self
+                .queue
+                .push_compressed(deflater, *deflate, opcode, &payload)
+            {
+                return;
+            }
+        }
+        self.queue.push(opcode, &parts);
     }
 
     /// Queues a Close frame, if the WebSocket is open.
@@ -152,9 +168,14 @@ impl Peer {
 
     /// Writes until everything is gone or the socket takes no more.
     pub(super) fn flush(&mut self) -> Result<(), ClientError> {
-        while self.is_writable && !self.queue.unsent().is_empty() {
-            match self.socket.write(self.queue.unsent()) {
-                Ok(len) => self.queue.on_written(len),
+        while self.is_writable {
+            let written = match self.queue.unsent() {
+                [] => self.stream.flush().map(|()| None),
+                unsent => self.stream.write(unsent).map(Some),
+            };
+            match written {
+                Ok(None) => break,
+                Ok(Some(len)) => self.queue.on_written(len),
                 Err(error) => match error.kind() {
                     io::ErrorKind::WouldBlock => self.is_writable = false,
                     io::ErrorKind::Interrupted => {}
@@ -171,16 +192,17 @@ impl Peer {
         let Stage::Connecting(_, request) = &self.stage else {
             return Ok(true);
         };
-        if let Some(error) = self.socket.take_error()? {
+        let socket = self.stream.socket();
+        if let Some(error) = socket.take_error()? {
             return Err(lost(target, error));
         }
-        if self.socket.peer_addr().is_err() {
+        if socket.peer_addr().is_err() {
             return Ok(false);
         }
-        self.socket.set_nodelay(true)?;
+        socket.set_nodelay(true)?;
         // The first bytes of a connection always fit.
         let len = self
-            .socket
+            .stream
             .write(request)
             .map_err(|error| lost(target, error))?;
         if len < request.len() {
@@ -201,20 +223,19 @@ impl Peer {
         tell: &mut impl FnMut(Happening<'_>),
     ) -> Result<bool, ClientError> {
         loop {
-            match self.socket.read(buffer) {
-                Ok(0) => return Ok(true),
-                Ok(len) => {
+            match self.stream.read_available(buffer) {
+                Ok((0, _)) => return Ok(true),
+                Ok((len, is_all)) => {
                     self.take(&mut buffer[..len], config, tell)?;
                     // What comes later has an event of its own; the end has had its.
-                    if len < buffer.len() && !is_last {
+                    if is_all && !is_last {
                         return Ok(false);
                     }
                 }
                 Err(error) => match error.kind() {
                     io::ErrorKind::WouldBlock => return Ok(false),
                     io::ErrorKind::Interrupted => {}
-                    io::ErrorKind::ConnectionReset => return Err(ClientError::Lost),
-                    _ => return Err(ClientError::Io(error)),
+                    _ => return Err(lost_or(error)),
                 },
             }
         }
@@ -232,8 +253,12 @@ impl Peer {
         answer.extend_from_slice(input);
         match opening.judge(answer).map_err(ClientError::Opening)? {
             OpeningAnswer::Incomplete => Ok(()),
-            OpeningAnswer::Open { head_len, .. } => {
+            OpeningAnswer::Open {
+                head_len, deflate, ..
+            } => {
                 let mut early = answer.split_off(head_len);
+                self.reader = MessageReader::with_deflate(Role::Client, deflate);
+                self.compression = deflate.map(|deflate| Box::new((deflate, deflate.inflater())));
                 self.stage = Stage::Open;
                 tell(Happening::Opened(self.since));
                 self.take_frames(&mut early, config, tell)
@@ -262,7 +287,10 @@ impl Peer {
         tell: &mut impl FnMut(Happening<'_>),
     ) -> Result<(), ClientError> {
         while matches!(self.stage, Stage::Open | Stage::Closing) {
-            let incoming = self.reader.next(&mut input, &config.message);
+            let inflater = self.compression.as_mut().map(|it| &mut it.1);
+            let incoming = self
+                .reader
+                .next_inflating(&mut input, &config.message, inflater);
             match incoming.map_err(ClientError::Protocol)? {
                 None => break,
                 Some(Incoming::Message(message)) => tell(Happening::Message(message.payload())),

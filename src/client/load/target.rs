@@ -18,11 +18,8 @@ impl LoadTarget {
     ///
     /// # Errors
     ///
-    /// Its name has no address; or the connection would have to be encrypted.
+    /// Its name has no address.
     pub fn find(url: SocketUrl) -> Result<Self, ClientError> {
-        if url.is_secure() {
-            return Err(ClientError::CannotEncrypt);
-        }
         let failure = |error| ClientError::Resolve(url.host().into(), error);
         let mut addresses = (url.host(), url.port())
             .to_socket_addrs()
