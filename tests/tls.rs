@@ -10,6 +10,7 @@ use std::io::{Read, Write};
 use std::net::Shutdown;
 
 use authority::{Authority, TlsStream, ask, connect, open, read_to_end};
+use rustls::HandshakeKind::{Full, Resumed};
 use rustls::version::{TLS12, TLS13};
 use server_process::{ServerProcess, run, switchboard};
 use tungstenite::{Message, WebSocket};
@@ -158,6 +159,25 @@ fn ac_11_sighup_brings_a_new_certificate_and_drops_nobody() {
     server.logged("the old certificate stays");
     assert_eq!(certificate_of(&authority.connect(server.addr())), new);
     echoes();
+}
+
+#[test]
+fn ac_11_who_comes_back_resumes_and_behind_a_reload_begins_anew() {
+    let authority = Authority::new("resumption");
+    for version in [&TLS12, &TLS13] {
+        let server = start(&authority, &["--threads", "2"]);
+        let config = authority.client_config(&[version]);
+        let visit = || {
+            let mut stream = connect(server.addr(), &config).unwrap();
+            assert!(ask(&mut stream).starts_with("HTTP/1.1 200 "));
+            stream.conn.handshake_kind().unwrap()
+        };
+        assert_eq!([visit(), visit(), visit()], [Full, Resumed, Resumed]);
+        server.signal("HUP");
+        server.logged("new connections get the certificate");
+        // Whoever replaces a key that others have got to know wants nobody to go on with it.
+        assert_eq!([visit(), visit()], [Full, Resumed]);
+    }
 }
 
 #[test]
