@@ -231,7 +231,7 @@ impl<P, S: Socket> Connection<P, S> {
                 .outbox
                 .write_through(frames, batch.feed, &mut self.link)
             {
-                Ok(written) if written == frames.len() => {
+                Ok(written) if written == frames.len() && !self.link.has_unsent() => {
                     self.tally_sent(written, batch.message_count);
                     return Taken::Whole;
                 }

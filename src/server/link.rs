@@ -44,10 +44,10 @@ impl<S> Link<S> {
         Self::plain(Some(socket), address, entrance)
     }
 
-    /// Whether what is written goes to a socket as it is, with nothing to be done afterwards.
+    /// Whether what is written goes on to a socket; [`Link::has_unsent`] says if not all of it gets there.
     #[inline]
     pub(super) fn is_straight(&self) -> bool {
-        matches!(self, Self::V4(Some(_), ..) | Self::V6(Some(_), ..))
+        self.has_socket()
     }
 
     fn plain(socket: Option<S>, address: SocketAddr, entrance: Entrance) -> Self {
@@ -192,6 +192,16 @@ impl<S: Socket> Link<S> {
             #[cfg(feature = "tls")]
             Self::Encrypted(encrypted) => encrypted.layer.held_len(),
             _ => 0,
+        }
+    }
+
+    /// Whether something that was written has not got into the socket, so that [`Link::push`] is called for.
+    #[inline]
+    pub(super) fn has_unsent(&self) -> bool {
+        match self {
+            #[cfg(feature = "tls")]
+            Self::Encrypted(encrypted) => encrypted.layer.has_unsent(),
+            _ => false,
         }
     }
 

@@ -359,6 +359,37 @@ fn ac_11_what_waits_encrypted_and_is_not_taken_is_timed_like_what_waits_in_an_ou
 }
 
 #[test]
+fn ac_11_a_delivery_is_written_at_once_and_whole_whatever_the_socket_takes() {
+    let identity = Identity::new();
+    for room in [0, 1, 20, 60, usize::MAX] {
+        let mut rig = identity.rig(Some(Config::default()));
+        let mut members = [0; 4].map(|_| identity.client(&mut rig, open_wire()));
+        for member in &mut members {
+            member.say(&upgrade("/room"));
+            member.talk(&mut rig);
+        }
+        for member in &members[1..] {
+            rig.wires[member.number].borrow_mut().room = room;
+        }
+        for message in ["one", "two"] {
+            members[0].say(&text(message));
+            members[0].talk(&mut rig);
+        }
+        for member in &mut members[1..] {
+            rig.wires[member.number].borrow_mut().make_room(usize::MAX);
+            rig.settle();
+            member.hear(&rig);
+            let received = Received::parse(&member.received);
+            assert_eq!(received.messages().collect::<Vec<_>>(), ["one", "two"]);
+            rig.wires[member.number].borrow_mut().end();
+        }
+        rig.wires[members[0].number].borrow_mut().end();
+        rig.settle();
+        rig.assert_clean();
+    }
+}
+
+#[test]
 fn ac_11_an_end_that_does_not_get_out_at_once_does_so_when_there_is_room() {
     let identity = Identity::new();
     let mut rig = identity.rig(Some(Config::default()));
