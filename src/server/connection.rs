@@ -183,9 +183,10 @@ impl<P, S: Socket> Connection<P, S> {
         }
     }
 
-    /// The socket takes bytes again.
-    pub(super) fn on_writable(&mut self) {
-        self.is_blocked = false;
+    /// The socket takes bytes; returns whether it did not before, so that something waits for it.
+    #[inline]
+    pub(super) fn on_writable(&mut self) -> bool {
+        std::mem::take(&mut self.is_blocked)
     }
 
     /// Does what is due at this moment.

@@ -213,11 +213,12 @@ impl<H: Handler, S: Socket> EventLoop<H, S> {
                     self.has_unaccepted = true;
                     return;
                 }
+                // Sockets that have something to read tell each time that they take something, too.
                 if event.is_writable
                     && let Some(connection) = self.connections.get_mut(key_of(id))
+                    && connection.on_writable()
                 {
-                    connection.on_writable();
-                    self.touch(id);
+                    self.dirty.add(id, &mut connection.is_dirty);
                 }
                 if event.is_readable {
                     let extent = if event.has_ended {

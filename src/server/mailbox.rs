@@ -148,6 +148,8 @@ pub(super) struct PostOffice<H: Handler, S = TcpStream> {
     own_index: usize,
     mailboxes: Arc<[Mailbox<H, S>]>,
     gathered: Vec<Gathered<H, S>>,
+    /// Whether any letter is gathered: in most turns of most loops none is.
+    has_gathered: bool,
 }
 
 /// Letters of this turn to one loop.
@@ -169,6 +171,7 @@ impl<H: Handler, S> PostOffice<H, S> {
             own_index,
             mailboxes,
             gathered,
+            has_gathered: false,
         }
     }
 
@@ -180,6 +183,7 @@ impl<H: Handler, S> PostOffice<H, S> {
                 _ => others,
             };
             letters.push(letter);
+            self.has_gathered = true;
         }
     }
 
@@ -194,13 +198,18 @@ impl<H: Handler, S> PostOffice<H, S> {
     /// # Errors
     ///
     /// What a waker says: the loop behind it may not notice its letters.
+    #[inline]
     pub(super) fn post_all(&mut self) -> io::Result<()> {
+        if !self.has_gathered {
+            return Ok(());
+        }
         for (mailbox, Gathered { notes, .. }) in self.mailboxes.iter().zip(&mut self.gathered) {
             mailbox.post(notes)?;
         }
         for (mailbox, Gathered { others, .. }) in self.mailboxes.iter().zip(&mut self.gathered) {
             mailbox.post(others)?;
         }
+        self.has_gathered = false;
         Ok(())
     }
 
