@@ -349,8 +349,10 @@ impl<H: Handler, S: Socket> EventLoop<H, S> {
             };
             if let Some(mut link) = connection.link.take() {
                 link.part();
-                // It fails only for a socket that is not registered, and then there is nothing to undo.
-                let _ = self.poll.registry().deregister(&mut link);
+                if !S::IS_FORGOTTEN_WHEN_DROPPED {
+                    // It fails only for a socket that is not registered, and then there is nothing to undo.
+                    let _ = self.poll.registry().deregister(&mut link);
+                }
             }
             if connection.is_counted {
                 self.load.set(id, 0);

@@ -13,6 +13,9 @@ pub(super) trait Socket: Read + Write + Source + Sized + 'static {
     /// What such streams come from.
     type Listener: Source;
 
+    /// Whether a poll forgets such a stream when it is dropped, so that it need not be told.
+    const IS_FORGOTTEN_WHEN_DROPPED: bool = false;
+
     /// Takes the next stream that waits.
     fn accept_from(listener: &Self::Listener) -> io::Result<(Self, SocketAddr)>;
 
@@ -53,6 +56,9 @@ pub(super) fn listen(address: SocketAddr, queue_len: i32) -> io::Result<TcpListe
 
 impl Socket for TcpStream {
     type Listener = TcpListener;
+
+    /// The system forgets a descriptor that is closed, of which nobody has another (`epoll(7)`). That saves a call.
+    const IS_FORGOTTEN_WHEN_DROPPED: bool = cfg!(target_os = "linux");
 
     fn accept_from(listener: &TcpListener) -> io::Result<(Self, SocketAddr)> {
         let (stream, remote) = listener.accept()?;
