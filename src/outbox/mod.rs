@@ -159,13 +159,34 @@ impl Outbox {
         feed: Option<Feed>,
         io: &mut impl io::Write,
     ) -> io::Result<usize> {
-        debug_assert!(self.is_empty(), "what was owed comes first");
-        let written = queue::write_once(io, |io| io.write(frames.as_bytes()));
-        let count = written.as_ref().map_or(None, |count| *count).unwrap_or(0);
+        let written = self.write_unshared(frames.as_bytes(), io);
+        let count = *written.as_ref().unwrap_or(&0);
         if count < frames.len() {
             self.push_rest(frames, feed, count);
         }
-        written.map(|_| count)
+        written
+    }
+
+    /// Writes data frames that nobody shares yet to `io`; how many bytes it took. The rest has to be queued by
+    /// [`Outbox::push_rest`] before anything else. Nothing may be owed before.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Outbox::write_to`].
+    #[inline]
+    pub fn write_unshared(&self, frames: &[u8], io: &mut impl io::Write) -> io::Result<usize> {
+        debug_assert!(self.is_empty(), "what was owed comes first");
+        let written = queue::write_once(io, |io| io.write(frames))?;
+        Ok(written.unwrap_or(0))
+    }
+
+    /// Queues data frames, of one feed or of none, of which `written` bytes have gone out.
+    #[cold]
+    pub fn push_rest(&mut self, frames: &EncodedFrame, feed: Option<Feed>, written: usize) {
+        self.append(frames, feed);
+        if written > 0 {
+            self.queue().consume(written);
+        }
     }
 
     /// Drops queued frames that may be dropped until `len` bytes are free or none is left; how many bytes are. The peer is
@@ -361,15 +382,6 @@ impl Outbox {
         match &self.owed {
             Owed::Queue(queue) => queue.over_since,
             _ => None,
-        }
-    }
-
-    /// Queues frames of which `written` bytes have gone out.
-    #[cold]
-    fn push_rest(&mut self, frames: &EncodedFrame, feed: Option<Feed>, written: usize) {
-        self.append(frames, feed);
-        if written > 0 {
-            self.queue().consume(written);
         }
     }
 

@@ -99,6 +99,19 @@ impl FrameBuffer {
         }
     }
 
+    /// What was encoded since the last [`share`](Self::share).
+    #[inline]
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// Forgets what was encoded since the last [`share`](Self::share): it was sent from here.
+    #[inline]
+    pub fn clear(&mut self) {
+        self.bytes.clear();
+        self.passage.clear();
+    }
+
     /// Bytes encoded since the last [`share`](Self::share).
     #[inline]
     pub fn len(&self) -> usize {

@@ -15,8 +15,7 @@ use super::tokens::key_of;
 use crate::delivery::{Delivery, Outcome, Recipients, SessionId};
 use crate::handler::{Handler, Receipt, What, Wish};
 use crate::http::Response;
-use crate::outbox::Pushed;
-use crate::proto::{CloseFrame, EncodedFrame, FrameRange};
+use crate::proto::{CloseFrame, FrameRange};
 
 impl<H: Handler, S: Socket> EventLoop<H, S> {
     /// Does everything that was asked for so far, in the order of asking; then those leave whose WebSocket has ended.
@@ -263,23 +262,6 @@ impl<H: Handler, S: Socket> EventLoop<H, S> {
             loop_index: usize::from(self.index),
             key: self.receipts.await_reports(sender, receipt, other_count),
         })
-    }
-
-    /// Sends frames, of so many messages, to the one who asked for them.
-    fn reply(&mut self, session: SessionId, frames: &EncodedFrame, count: u32) {
-        if let Some(connection) = self
-            .connections
-            .get_mut(key_of(session))
-            .filter(|connection| connection.can_send())
-        {
-            let compressed = connection
-                .deflate()
-                .and_then(|deflate| self.compression.compress(deflate, frames));
-            let pushed = connection.send(compressed.as_ref().unwrap_or(frames), &self.now);
-            let pushed = pushed.map(|()| Pushed::Queued);
-            connection.account_for(pushed, count, &self.now.counters);
-            self.dirty.add(session, &mut connection.is_dirty);
-        }
     }
 
     /// Answers a request that waits for its response; what came behind it is read in the next turn.

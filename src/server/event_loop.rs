@@ -242,7 +242,6 @@ impl<H: Handler, S: Socket> EventLoop<H, S> {
         let read_before = self.now.counters.bytes_in.get();
         let buffer = self.read_buffer.bytes();
         let progress = connection.read(id, extent, buffer, &mut self.application, &self.now);
-        self.dirty.add(id, &mut connection.is_dirty);
         self.note_read(id, self.now.counters.bytes_in.get() - read_before);
         match progress {
             Progress::Done => {}
@@ -253,10 +252,14 @@ impl<H: Handler, S: Socket> EventLoop<H, S> {
             Progress::Recovers(recover) => self.hand_over(id, *recover),
         }
         if self.application.frames.has_passed() {
+            self.touch(id);
             self.application.input = Some(self.read_buffer.share());
             self.settle_or_log();
-        } else if self.application.frames.len() >= TURN_BYTES_MAX {
-            self.settle_or_log();
+        } else if !self.answer_at_once(id) {
+            self.touch(id);
+            if self.application.frames.len() >= TURN_BYTES_MAX {
+                self.settle_or_log();
+            }
         }
     }
 
@@ -293,37 +296,44 @@ impl<H: Handler, S: Socket> EventLoop<H, S> {
     fn flush_dirty(&mut self) {
         let mut dirty = self.dirty.take();
         for id in dirty.drain(..) {
-            let Some(connection) = self.connections.get_mut(key_of(id)) else {
-                continue;
-            };
-            connection.is_dirty = false;
-            let progress = connection.flush(id, &mut self.application, &self.now);
-            if connection.is_closed() {
-                self.finished.push(id);
-                continue;
-            }
-            if connection.lost_until().is_some()
-                && let Some(mut link) = connection.link.take()
-            {
-                // It fails only for a socket that is not registered, which is what is wanted.
-                let _ = self.poll.registry().deregister(&mut link);
-            }
-            let tick = self.timers.tick_at(connection.deadline(&self.now.config));
-            if tick.is_before(connection.armed_tick) {
-                connection.armed_tick = tick;
-                self.timers.arm(id, tick);
-            }
-            if matches!(progress, Progress::Unfinished) {
-                self.now.counters.budgets_hit.add(Budget::Write, 1);
-                self.unfinished.add_first(id, &mut connection.is_unfinished);
-            }
-            let held_len = connection.held_len();
-            if held_len > 0 || connection.is_counted {
-                connection.is_counted = self.load.set(id, held_len);
+            if let Some(connection) = self.connections.get_mut(key_of(id)) {
+                connection.is_dirty = false;
+                self.look_after(id);
             }
         }
         // Nobody became dirty while the list was out: that takes a wish.
         self.dirty.give_back(dirty);
+    }
+
+    /// Flushes a connection, arms its timer and counts what is held for it; takes note if it has ended.
+    pub(super) fn look_after(&mut self, id: SessionId) {
+        let Some(connection) = self.connections.get_mut(key_of(id)) else {
+            return;
+        };
+        let progress = connection.flush(id, &mut self.application, &self.now);
+        if connection.is_closed() {
+            self.finished.push(id);
+            return;
+        }
+        if connection.lost_until().is_some()
+            && let Some(mut link) = connection.link.take()
+        {
+            // It fails only for a socket that is not registered, which is what is wanted.
+            let _ = self.poll.registry().deregister(&mut link);
+        }
+        let tick = self.timers.tick_at(connection.deadline(&self.now.config));
+        if tick.is_before(connection.armed_tick) {
+            connection.armed_tick = tick;
+            self.timers.arm(id, tick);
+        }
+        if matches!(progress, Progress::Unfinished) {
+            self.now.counters.budgets_hit.add(Budget::Write, 1);
+            self.unfinished.add_first(id, &mut connection.is_unfinished);
+        }
+        let held_len = connection.held_len();
+        if held_len > 0 || connection.is_counted {
+            connection.is_counted = self.load.set(id, held_len);
+        }
     }
 
     fn fire_timers(&mut self) {

@@ -32,6 +32,7 @@ mod reading;
 mod receipts;
 mod recovery;
 mod refusals;
+mod replies;
 mod requests;
 mod shared;
 mod shutdown;

@@ -4,15 +4,9 @@ use std::collections::VecDeque;
 use std::io::ErrorKind;
 
 use super::rig::{Rig, upgrade};
-use super::text;
 use super::wire::{Fault, Wire};
+use super::{answer, text};
 use crate::config::Config;
-
-/// What the server sends for [`text`].
-fn answer(payload: &str) -> Vec<u8> {
-    let len = u8::try_from(payload.len()).unwrap();
-    [&[0x81, len][..], payload.as_bytes()].concat()
-}
 
 /// A rig with four members of a room, two on each loop, and the number of bytes that each has got to get there.
 fn room() -> (Rig, Vec<usize>) {

@@ -14,6 +14,7 @@ mod lies;
 mod lives;
 mod received;
 mod recovery;
+mod replies;
 mod rig;
 mod room;
 mod wire;
@@ -30,6 +31,12 @@ fn frame(opcode: OpCode, payload: &[u8]) -> Vec<u8> {
 
 fn text(payload: &str) -> Vec<u8> {
     frame(OpCode::Text, payload.as_bytes())
+}
+
+/// What the server sends for [`text`].
+fn answer(payload: &str) -> Vec<u8> {
+    let len = u8::try_from(payload.len()).unwrap();
+    [&[0x81, len][..], payload.as_bytes()].concat()
 }
 
 /// What brings a fresh connection into each state that a peer can be in.
