@@ -1,8 +1,8 @@
 //! What one peer still has to be sent.
 //!
 //! An outbox holds ranges of shared buffers, never copies of what is about to go out anyway. It has three shapes:
-//! nothing is owed; one range is owed, which is how nearly every flush finds it; or there is more to say about the
-//! order, and a queue is made for as long as that lasts. An idle connection therefore costs the size of the enum.
+//! nothing is owed; one range or one response is owed, which is how nearly every flush finds it; or there is more to say
+//! about the order, and a queue is made for as long as that lasts. An idle connection therefore costs the size of the enum.
 //!
 //! What leaves it, in this order:
 //!
@@ -41,6 +41,8 @@ enum Owed {
     Nothing,
     /// Whole data frames only, none of them begun, all of one feed or of none.
     Frames(EncodedFrame, Option<Feed>),
+    /// An HTTP response of which nothing has gone out.
+    Response(EncodedFrame),
     Queue(Box<Queue>),
 }
 
@@ -121,8 +123,8 @@ impl Outbox {
         if terms.policy == Policy::Close {
             return self.push(frame, bytes_max).map(|()| Pushed::Queued);
         }
-        let is_queue = matches!(self.owed, Owed::Queue(_));
-        if is_queue || !fits(self.data_len(), frame.len(), bytes_max) {
+        let is_long = !matches!(self.owed, Owed::Nothing | Owed::Frames(..));
+        if is_long || !fits(self.data_len(), frame.len(), bytes_max) {
             return self.queue().push_of(feed, terms, frame.clone(), bytes_max);
         }
         self.append(frame, Some(feed));
@@ -138,7 +140,7 @@ impl Outbox {
         feed: Option<Feed>,
         bytes_max: usize,
     ) -> bool {
-        let is_simple = !matches!(self.owed, Owed::Queue(_))
+        let is_simple = matches!(self.owed, Owed::Nothing | Owed::Frames(..))
             && self.data_len().saturating_add(frames.len()) <= bytes_max;
         if is_simple {
             self.append(frames, feed);
@@ -194,7 +196,7 @@ impl Outbox {
     pub fn drop_spare(&mut self, len: usize) -> usize {
         match &mut self.owed {
             Owed::Queue(queue) => queue.drop_spare(len),
-            Owed::Nothing | Owed::Frames(..) => 0,
+            Owed::Nothing | Owed::Frames(..) | Owed::Response(_) => 0,
         }
     }
 
@@ -217,7 +219,11 @@ impl Outbox {
 
     /// Queues an HTTP response, which comes before all frames and is not limited: there is one at a time.
     pub fn push_response(&mut self, response: Vec<u8>) {
-        self.queue().push_response(EncodedFrame::from_vec(response));
+        let response = EncodedFrame::from_vec(response);
+        match &mut self.owed {
+            Owed::Nothing => self.owed = Owed::Response(response),
+            _ => self.queue().push_response(response),
+        }
     }
 
     /// Answers a ping with the same bytes (RFC 6455 5.5.2); if too many answers wait, in place of them (5.5.3).
@@ -234,9 +240,11 @@ impl Outbox {
     pub fn push_close(&mut self, close: Option<CloseFrame<'_>>) {
         let mut frame = Vec::new();
         encode_close(&mut frame, close);
-        let queue = self.queue();
-        queue.tell_last_losses();
-        queue.push(EncodedFrame::from_vec(frame));
+        let frame = EncodedFrame::from_vec(frame);
+        if let Owed::Queue(queue) = &mut self.owed {
+            queue.tell_last_losses();
+        }
+        self.append(&frame, None);
     }
 
     /// Gives up on the data: frames that have not begun are dropped, a begun one is finished, then comes the Close frame.
@@ -279,7 +287,7 @@ impl Outbox {
     ) -> io::Result<Flushed> {
         let written = match &self.owed {
             Owed::Nothing => return Ok(Flushed::Everything),
-            Owed::Frames(frames, _) => {
+            Owed::Frames(frames, _) | Owed::Response(frames) => {
                 match queue::write_once(io, |io| io.write(frames.as_bytes()))? {
                     Some(written) if written == frames.len() => {
                         self.owed = Owed::Nothing;
@@ -326,7 +334,7 @@ impl Outbox {
     pub fn data_len(&self) -> usize {
         match &self.owed {
             Owed::Nothing => 0,
-            Owed::Frames(frames, _) => frames.len(),
+            Owed::Frames(frames, _) | Owed::Response(frames) => frames.len(),
             Owed::Queue(queue) => queue.data_len(),
         }
     }
@@ -336,7 +344,7 @@ impl Outbox {
     pub fn pinned_len(&self) -> usize {
         match &self.owed {
             Owed::Nothing => 0,
-            Owed::Frames(frames, _) => frames.pinned_len(),
+            Owed::Frames(frames, _) | Owed::Response(frames) => frames.pinned_len(),
             Owed::Queue(queue) => queue.pinned_len(),
         }
     }
@@ -395,6 +403,7 @@ impl Outbox {
                     self.queue().push_in(feed, frames.clone());
                 }
             }
+            Owed::Response(_) => self.queue().push_in(feed, frames.clone()),
             Owed::Queue(queue) => queue.push_in(feed, frames.clone()),
         }
     }
@@ -402,8 +411,10 @@ impl Outbox {
     fn queue(&mut self) -> &mut Queue {
         if !matches!(self.owed, Owed::Queue(_)) {
             let mut queue = Box::<Queue>::default();
-            if let Owed::Frames(frames, feed) = std::mem::take(&mut self.owed) {
-                queue.push_in(feed, frames);
+            match std::mem::take(&mut self.owed) {
+                Owed::Frames(frames, feed) => queue.push_in(feed, frames),
+                Owed::Response(response) => queue.push_response(response),
+                Owed::Nothing | Owed::Queue(_) => {}
             }
             self.owed = Owed::Queue(queue);
         }
