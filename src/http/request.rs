@@ -24,6 +24,8 @@ pub struct Request<'a> {
     is_http_10: bool,
     /// The fields in the order of the head, blanks around their values removed.
     fields: Vec<Header<'a>>,
+    /// A bit for each length that the name of a field has: nearly all questions are about fields that did not come.
+    name_lens: u64,
     /// All of the body.
     body: &'a [u8],
 }
@@ -37,12 +39,14 @@ impl<'a> Request<'a> {
         is_http_10: bool,
         fields: Vec<Header<'a>>,
     ) -> Self {
+        let name_lens = fields.iter().map(|field| len_bit(field.name));
         Self {
             method,
             path,
             query,
             host: None,
             is_http_10,
+            name_lens: name_lens.fold(0, |lens, bit| lens | bit),
             fields,
             body: &[],
         }
@@ -119,7 +123,12 @@ impl<'a> Request<'a> {
 
     /// The values of all fields named `name`, in order; names compare without case (RFC 9110 5.1).
     pub fn header_values<'s>(&'s self, name: &'s str) -> impl Iterator<Item = &'a [u8]> + 's {
-        self.fields
+        let fields = if self.name_lens & len_bit(name) == 0 {
+            &[]
+        } else {
+            self.fields.as_slice()
+        };
+        fields
             .iter()
             .filter(|field| field.name.eq_ignore_ascii_case(name))
             .map(|field| field.value)
@@ -182,9 +191,14 @@ impl<'a> Request<'a> {
     #[must_use]
     pub fn is_keep_alive(&self) -> bool {
         !self.is_http_10
-            && !list_has(self.header_values("connection"), "close")
             && !self.wants_upgrade()
+            && !list_has(self.header_values("connection"), "close")
     }
+}
+
+/// The bit for names of this length, and of any that differs by a multiple of 64.
+fn len_bit(name: &str) -> u64 {
+    1_u64 << (name.len() % 64)
 }
 
 impl fmt::Debug for Request<'_> {
