@@ -110,10 +110,11 @@ impl<P, S: Socket> Connection<P, S> {
     /// Bytes that were read and not looked at; only peers that compress can leave any.
     #[inline]
     pub(super) fn unread_len(&self) -> usize {
-        match &self.activity {
-            Some(activity) if self.deflate().is_some() => activity.unread.len(),
-            _ => 0,
+        if self.deflate().is_none() {
+            return 0;
         }
+        let activity = self.activity.as_ref();
+        activity.map_or(0, |activity| activity.unread.len())
     }
 
     /// Forgets what a peer did that does nothing any more.

@@ -71,7 +71,9 @@ impl<P, S: Socket> Connection<P, S> {
         if self.is_held_back(now) || !self.session.wants_input(&self.outbox, soft_bytes_max) {
             return Progress::Done;
         }
-        if let Some(progress) = self.read_held(id, application, now) {
+        if self.has_held()
+            && let Some(progress) = self.read_held(id, application, now)
+        {
             return progress;
         }
         let mut budget = match extent {
@@ -132,7 +134,14 @@ impl<P, S: Socket> Connection<P, S> {
         }
     }
 
+    /// Whether anything was read before and could not be dealt with.
+    #[inline]
+    fn has_held(&self) -> bool {
+        self.session.has_held() || self.unread_len() > 0
+    }
+
     /// Goes on with what was read before and could not be dealt with; how that ended, if no more is to be read.
+    #[cold]
     fn read_held<H: Handler<Peer = P>>(
         &mut self,
         id: SessionId,
@@ -252,7 +261,9 @@ impl<P, S: Socket> Connection<P, S> {
         if self.charge(intake, now).is_err() {
             self.tell_end(id, application, now);
         }
-        self.meet_expectation(application, now);
+        if !self.session.is_websocket() {
+            self.meet_expectation(application, now);
+        }
     }
 
     /// Has the session make sense of `input`, and the application of what the session found.

@@ -194,6 +194,13 @@ impl Session {
         matches!(&self.reader, Reader::Http(http) if http.is_waiting) && !self.life.is_over()
     }
 
+    /// Whether [`Session::take_held`] has something.
+    #[must_use]
+    #[inline]
+    pub fn has_held(&self) -> bool {
+        matches!(&self.reader, Reader::Http(http) if !http.is_waiting && !http.held.is_empty())
+    }
+
     /// Takes the bytes that came behind the request which waited, or behind more responses than may wait, to be fed to
     /// [`Session::next_event`] before others.
     pub fn take_held(&mut self) -> Vec<u8> {
