@@ -49,6 +49,9 @@ const RECEIVER_COUNT: u64 = 1000;
 /// Receivers of a fan-out over sockets.
 const MEMBER_COUNT: u64 = 50;
 
+/// Turns of the cases in which it is what happens in each of them that is doubled.
+const TURN_COUNT: u64 = 300;
+
 /// Everything that has a budget.
 pub(crate) const CASES: &[Case] = &[
     Case {
@@ -76,6 +79,18 @@ pub(crate) const CASES: &[Case] = &[
         operations: RECEIVER_COUNT,
     },
     server("echo, a turn with a message of 20 bytes", echo, 2000, 1),
+    server(
+        "echo, each further message of 20 bytes in a turn",
+        |addr, count| echo_batches(addr, 20, count),
+        16,
+        TURN_COUNT,
+    ),
+    server(
+        "echo, each further message of 1 KiB in a turn",
+        |addr, count| echo_batches(addr, 1024, count),
+        16,
+        TURN_COUNT,
+    ),
     server(
         "relay, each receiver of a message",
         relay,
@@ -186,6 +201,27 @@ fn echo(addr: SocketAddr, count: u64) {
     for _ in 0..count {
         client.send("abcdefghijklmnopqrst");
         client.expect("abcdefghijklmnopqrst");
+    }
+}
+
+/// One client gets back what it sends, so many messages of this length at a time.
+fn echo_batches(addr: SocketAddr, len: usize, count: u64) {
+    let mut client = Entrance::connect(addr);
+    client.upgrade("/echo");
+    let mut socket = client.into_socket();
+    socket.set_nonblocking(false).expect("blocking");
+    let payload = vec![b'a'; len];
+    let mut batch = Vec::new();
+    let mut expected = Vec::new();
+    for _ in 0..count {
+        encode_masked_frame(&mut batch, OpCode::Text, &[&payload], [1, 2, 3, 4]);
+        encode_frame(&mut expected, OpCode::Text, &[&payload]);
+    }
+    let mut received = vec![0; expected.len()];
+    for _ in 0..TURN_COUNT {
+        socket.write_all(&batch).expect("write");
+        socket.read_exact(&mut received).expect("all of them");
+        assert_eq!(received, expected);
     }
 }
 
