@@ -88,7 +88,7 @@ fn first_message(stream: &[u8]) -> String {
     let mut bytes = stream.to_vec();
     let mut input = &mut bytes[..];
     match MessageReader::new(Role::Server).next(&mut input, &LIMITS) {
-        Ok(Some(Incoming::Message(Message::Text(text)))) => text.to_owned(),
+        Ok(Some(Incoming::Message(Message::Text(text)))) => text.as_str().to_owned(),
         other => panic!("{other:?}"),
     }
 }

@@ -53,15 +53,17 @@ impl Handler for Holding {
     fn on_message(&mut self, _peer: &mut (), message: Message<'_>, out: &mut Outgoing<'_>) {
         let everyone = GroupName::new("test", "all");
         match message {
-            Message::Text("hold") => {
-                self.is_held.send(()).unwrap();
-                self.release.lock().unwrap().recv().unwrap();
-            }
-            Message::Text("join") => {
-                out.join(everyone);
-                out.reply(OpCode::Text, &[b"joined"]);
-            }
-            Message::Text(text) => out.reply(OpCode::Text, &[text.as_bytes()]),
+            Message::Text(text) => match text.as_str() {
+                "hold" => {
+                    self.is_held.send(()).unwrap();
+                    self.release.lock().unwrap().recv().unwrap();
+                }
+                "join" => {
+                    out.join(everyone);
+                    out.reply(OpCode::Text, &[b"joined"]);
+                }
+                text => out.reply(OpCode::Text, &[text.as_bytes()]),
+            },
             Message::Binary(bytes) => {
                 let delivery = Delivery::to(Recipients::Group(everyone));
                 out.deliver(delivery, OpCode::Binary, &[bytes], None);

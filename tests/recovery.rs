@@ -80,6 +80,7 @@ impl Handler for Room {
 
     fn on_message(&mut self, _peer: &mut (), message: Message<'_>, out: &mut Outgoing<'_>) {
         let Message::Text(text) = message else { return };
+        let text = text.as_str();
         if let Some(number) = text.strip_prefix("ack ") {
             out.acknowledge(number.parse().unwrap());
         } else if text == "bye" {

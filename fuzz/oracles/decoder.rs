@@ -77,7 +77,7 @@ enum Event {
 impl From<Incoming<'_>> for Event {
     fn from(incoming: Incoming<'_>) -> Self {
         match incoming {
-            Incoming::Message(Message::Text(text)) => Self::Text(text.to_owned()),
+            Incoming::Message(Message::Text(text)) => Self::Text(text.as_str().to_owned()),
             Incoming::Message(Message::Binary(bytes)) => Self::Binary(bytes.to_vec()),
             Incoming::Ping(payload) => Self::Ping(payload.to_vec()),
             Incoming::Pong(payload) => Self::Pong(payload.to_vec()),

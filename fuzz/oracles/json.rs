@@ -81,7 +81,7 @@ fn effects(endpoints: &mut Endpoints, text: &str) -> Vec<Effect> {
     let mut peer = open(endpoints);
     let (mut frames, mut wishes) = (FrameBuffer::default(), Vec::new());
     let mut out = Outgoing::new(SessionId::from_bits(1), &mut frames, &mut wishes);
-    endpoints.on_message(&mut peer, Message::Text(text), &mut out);
+    endpoints.on_message(&mut peer, Message::Text(text.into()), &mut out);
     let shared = frames.share();
     let mut notes = Vec::new();
     let effects = wishes

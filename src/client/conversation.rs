@@ -137,7 +137,7 @@ impl Conversation {
             };
             match incoming {
                 Incoming::Message(Message::Text(text)) => {
-                    return Ok(Some(Event::Text(text.into())));
+                    return Ok(Some(Event::Text(text.as_str().into())));
                 }
                 Incoming::Message(Message::Binary(bytes)) => {
                     return Ok(Some(Event::Binary(bytes.into())));

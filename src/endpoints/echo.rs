@@ -18,9 +18,9 @@ mod tests {
     fn ms_03_a_message_comes_back_with_its_type_and_payload() {
         let mut recorder = Recorder::new(0);
         for message in [
-            Message::Text("héllo"),
+            Message::Text("héllo".into()),
             Message::Binary(b"\0\x01"),
-            Message::Text(""),
+            Message::Text("".into()),
             Message::Binary(b""),
         ] {
             on_message(message, &mut recorder.out());

@@ -82,7 +82,7 @@ impl Loops {
         let client = home.clients.get_mut(&session).expect("it is open");
         let mut out = Outgoing::new(session, &mut home.frames, &mut home.wishes);
         home.endpoints
-            .on_message(&mut client.peer, Message::Text(text), &mut out);
+            .on_message(&mut client.peer, Message::Text(text.into()), &mut out);
     }
 
     /// A client goes; what it has heard.

@@ -589,7 +589,11 @@ mod tests {
             let (_, mut peer) = upgrade(&mut endpoints, target, "");
             endpoints.on_open(&mut peer, &mut recorder.out());
             recorder.take();
-            endpoints.on_message(&mut peer, Message::Text(message), &mut recorder.out());
+            endpoints.on_message(
+                &mut peer,
+                Message::Text(message.into()),
+                &mut recorder.out(),
+            );
             assert_eq!(recorder.take(), [expected]);
         }
     }

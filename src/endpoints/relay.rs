@@ -63,7 +63,7 @@ mod tests {
     fn ms_06_messages_go_to_the_others_as_they_are() {
         let mut recorder = Recorder::new(1);
         let peer = RelayPeer::new("room", false, None);
-        peer.on_message(Message::Text("{"), &mut recorder.out());
+        peer.on_message(Message::Text("{".into()), &mut recorder.out());
         peer.on_message(Message::Binary(b"\0"), &mut recorder.out());
         assert_eq!(
             recorder.take(),
@@ -77,7 +77,8 @@ mod tests {
     #[test]
     fn ms_06_with_echo_messages_go_to_the_sender_too() {
         let mut recorder = Recorder::new(1);
-        RelayPeer::new("room", true, None).on_message(Message::Text("x"), &mut recorder.out());
+        RelayPeer::new("room", true, None)
+            .on_message(Message::Text("x".into()), &mut recorder.out());
         assert_eq!(recorder.take(), [r#"Text to "@relay/room": x"#]);
     }
 
@@ -90,7 +91,7 @@ mod tests {
             is_plain: false,
         };
         let peer = RelayPeer::new("room", true, Some(terms.into()));
-        peer.on_message(Message::Text("x"), &mut recorder.out());
+        peer.on_message(Message::Text("x".into()), &mut recorder.out());
         assert_eq!(
             recorder.take(),
             [r#"Text to "@relay/room" on DropOldest: x"#]

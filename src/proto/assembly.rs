@@ -191,7 +191,7 @@ impl Assembly {
     /// The message, once it is finished; of a compressed one the compressed form.
     pub(super) fn message(&self) -> Message<'_> {
         match &self.payload {
-            Payload::Text { text, .. } => Message::Text(text),
+            Payload::Text { text, .. } => Message::Text(text.as_str().into()),
             Payload::Binary(bytes) => Message::Binary(bytes),
             Payload::Inflating(inflater) => Message::Binary(inflater.message()),
         }

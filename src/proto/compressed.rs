@@ -2,9 +2,8 @@
 
 use super::assembly::judge_first;
 use super::encode::COMPRESSED;
-use super::utf8::to_text;
 use super::{
-    Deflate, FramePart, Incoming, Inflater, Message, MessageLimits, OpCode, ProtocolError,
+    Deflate, FramePart, Incoming, Inflater, Message, MessageLimits, OpCode, ProtocolError, Text,
 };
 
 /// What is in a frame that is whole, and the only one of its compressed message.
@@ -31,7 +30,7 @@ pub(super) fn inflate<'a>(
 /// The message of this kind that these bytes are.
 pub(super) fn message_of(opcode: OpCode, bytes: &[u8]) -> Result<Incoming<'_>, ProtocolError> {
     let message = if opcode == OpCode::Text {
-        Message::Text(to_text(bytes).ok_or(ProtocolError::InvalidUtf8)?)
+        Message::Text(Text::judge(bytes).ok_or(ProtocolError::InvalidUtf8)?)
     } else {
         Message::Binary(bytes)
     };

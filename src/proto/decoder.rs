@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-use super::{FrameHeader, ProtocolError, Role, apply_mask};
+use super::mask::unmask;
+use super::{FrameHeader, ProtocolError, Role};
 
 /// Bytes in, the next unmasked piece of a frame out.
 ///
@@ -69,10 +70,10 @@ impl FrameDecoder {
             usize::try_from(missing_len).map_or(input.len(), |len| len.min(input.len()));
         let (payload, rest) = std::mem::take(input).split_at_mut(taken_len);
         *input = rest;
-        if let Some(key) = header.mask {
+        let is_ascii = header.mask.is_some_and(|key| {
             // Only the position within the key matters, and that fits into any integer.
-            apply_mask(payload, key, (received_len % 4) as usize);
-        }
+            unmask(payload, key, (received_len % 4) as usize)
+        });
 
         let received_len = received_len + taken_len as u64;
         let ends_frame = received_len == header.payload_len;
@@ -87,6 +88,7 @@ impl FrameDecoder {
         Ok(Some(FramePart {
             header,
             payload,
+            is_ascii,
             begins_frame,
             ends_frame,
         }))
@@ -153,6 +155,37 @@ impl FrameDecoder {
     }
 }
 
+/// Takes a frame off the front of `input`, unmasked, if all of it is there, which is nearly always so. Otherwise `input`
+/// stays as it is, and a [`FrameDecoder`] makes of it what can be made.
+///
+/// # Errors
+///
+/// Those of [`FrameHeader::parse`].
+#[inline(always)]
+pub(super) fn take_whole_frame<'a>(
+    input: &mut &'a mut [u8],
+    role: Role,
+) -> Result<Option<FramePart<'a>>, ProtocolError> {
+    let Some((header, header_len)) = FrameHeader::parse(input, role)? else {
+        return Ok(None);
+    };
+    let frame_len = usize::try_from(header.payload_len)
+        .ok()
+        .and_then(|payload_len| payload_len.checked_add(header_len));
+    let Some(frame) = frame_len.and_then(|len| input.split_off_mut(..len)) else {
+        return Ok(None);
+    };
+    let (_, payload) = frame.split_at_mut(header_len);
+    let is_ascii = header.mask.is_some_and(|key| unmask(payload, key, 0));
+    Ok(Some(FramePart {
+        header,
+        payload,
+        is_ascii,
+        begins_frame: true,
+        ends_frame: true,
+    }))
+}
+
 /// A piece of one frame: the header, repeated with each piece, and the payload bytes at hand.
 #[derive(PartialEq, Eq)]
 pub struct FramePart<'a> {
@@ -161,6 +194,9 @@ pub struct FramePart<'a> {
     /// The next bytes of the payload, unmasked. Empty only in a piece that begins its frame: the
     /// payload is empty or has not arrived yet.
     pub payload: &'a mut [u8],
+    /// Whether these bytes of the payload were seen to be ASCII when they were unmasked. Of what came without a mask nothing
+    /// is known.
+    pub is_ascii: bool,
     /// Whether this is the first piece of its frame.
     pub begins_frame: bool,
     /// Whether this is the last piece of its frame.

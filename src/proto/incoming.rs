@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::utf8::to_text;
 use super::{CloseFrame, OpCode};
 
 /// The limits of one message.
@@ -58,7 +59,7 @@ impl fmt::Debug for Incoming<'_> {
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Message<'a> {
     /// Text: valid UTF-8 over the whole message.
-    Text(&'a str),
+    Text(Text<'a>),
     /// Binary: any bytes.
     Binary(&'a [u8]),
 }
@@ -80,6 +81,58 @@ impl<'a> Message<'a> {
             Self::Text(text) => text.as_bytes(),
             Self::Binary(bytes) => bytes,
         }
+    }
+}
+
+/// The text of a message, which was judged when it came.
+///
+/// It becomes a `str` when somebody wants to read it. Most texts are passed on unread; and that one is ASCII, as most are, is
+/// seen when it is unmasked, in a small part of the time that it takes to make a `str` of it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Text<'a>(&'a [u8]);
+
+impl<'a> Text<'a> {
+    /// These bytes, if they are valid UTF-8.
+    #[inline]
+    pub(super) fn judge(bytes: &'a [u8]) -> Option<Self> {
+        to_text(bytes).map(Self::from)
+    }
+
+    /// These bytes, which are ASCII.
+    #[inline]
+    pub(super) fn of_ascii(bytes: &'a [u8]) -> Self {
+        debug_assert!(bytes.is_ascii(), "that was seen before");
+        Self(bytes)
+    }
+
+    /// The text, to be read.
+    ///
+    /// # Panics
+    ///
+    /// Never: only what is valid becomes a text.
+    #[must_use]
+    pub fn as_str(self) -> &'a str {
+        to_text(self.0).expect("it was valid when it came")
+    }
+
+    /// The text, to be passed on.
+    #[must_use]
+    #[inline]
+    pub fn as_bytes(self) -> &'a [u8] {
+        self.0
+    }
+}
+
+impl<'a> From<&'a str> for Text<'a> {
+    fn from(text: &'a str) -> Self {
+        Self(text.as_bytes())
+    }
+}
+
+/// Shows the text by its length.
+impl fmt::Debug for Text<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Text({} bytes)", self.0.len())
     }
 }
 

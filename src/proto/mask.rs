@@ -6,29 +6,43 @@
 /// unmasked in pieces.
 #[inline]
 pub fn apply_mask(payload: &mut [u8], key: [u8; 4], offset: usize) {
-    let [a, b, c, d] = rotate(key, offset);
-    let key = [a, b, c, d, a, b, c, d];
-    let word_key = u64::from_ne_bytes(key);
+    let _is_ascii = unmask(payload, key, offset);
+}
+
+/// Unmasks `payload` in place, like [`apply_mask`]; returns whether it is ASCII then, which costs next to nothing on the way.
+#[inline(always)]
+pub(super) fn unmask(payload: &mut [u8], key: [u8; 4], offset: usize) -> bool {
+    const NOT_ASCII: u64 = 0x8080_8080_8080_8080;
+    let key = rotate(key, offset);
+    let word_key = u64::from(key) << 32 | u64::from(key);
+    let mut bits = 0;
 
     // Whole words: short messages are done in two or three steps, and long ones the compiler does
     // in vectors.
     let (words, rest) = payload.as_chunks_mut::<8>();
     for word in words {
-        *word = (u64::from_ne_bytes(*word) ^ word_key).to_ne_bytes();
+        let unmasked = u64::from_le_bytes(*word) ^ word_key;
+        bits |= unmasked;
+        *word = unmasked.to_le_bytes();
     }
-    for (byte, key) in rest.iter_mut().zip(key) {
+    let (half, rest) = rest.as_chunks_mut::<4>();
+    for half in half {
+        let unmasked = u32::from_le_bytes(*half) ^ key;
+        bits |= u64::from(unmasked);
+        *half = unmasked.to_le_bytes();
+    }
+    for (byte, key) in rest.iter_mut().zip(key.to_le_bytes()) {
         *byte ^= key;
+        bits |= u64::from(*byte);
     }
+    bits & NOT_ASCII == 0
 }
 
-/// The key as it applies from octet `offset` on.
-#[expect(
-    clippy::arithmetic_side_effects,
-    clippy::indexing_slicing,
-    reason = "four is the length of a key"
-)]
-fn rotate(key: [u8; 4], offset: usize) -> [u8; 4] {
-    std::array::from_fn(|index| key[(index + offset % 4) % 4])
+/// The key as it applies from octet `offset` on, the first octet in the lowest bits.
+#[inline]
+fn rotate(key: [u8; 4], offset: usize) -> u32 {
+    let key = u32::from_le_bytes(key);
+    (0..offset % 4).fold(key, |key, _| key.rotate_right(u8::BITS))
 }
 
 #[cfg(test)]
@@ -61,6 +75,24 @@ mod tests {
                     apply_mask(&mut fast[start..end], [1, 20, 77, 255], offset);
                     apply_mask_naive(&mut naive[start..end], [1, 20, 77, 255], offset);
                     assert_eq!(fast, naive, "offset {offset}, {start}..{end}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn ms_01_what_is_ascii_is_seen_at_every_length_and_the_place_of_every_other_byte() {
+        for len in 0..40 {
+            for other in 0..=len {
+                let mut payload = vec![b'a'; len];
+                if let Some(byte) = payload.get_mut(other) {
+                    *byte |= 0x80;
+                }
+                for offset in 0..4 {
+                    let (key, is_ascii) = ([1, 20, 177, 255], payload.is_ascii());
+                    assert_eq!(is_ascii, other == len);
+                    apply_mask(&mut payload, key, offset);
+                    assert_eq!(unmask(&mut payload, key, offset), is_ascii);
                 }
             }
         }

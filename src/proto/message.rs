@@ -4,10 +4,10 @@ use std::fmt;
 
 use super::assembly::{Assembly, judge_first};
 use super::compressed::{inflate, inflate_whole, message_of, take_compressed_bit};
-use super::utf8::to_text;
+use super::decoder::take_whole_frame;
 use super::{
     CloseFrame, Deflate, FrameDecoder, FrameHeader, FramePart, Incoming, Inflater, Message,
-    MessageLimits, OpCode, ProtocolError, Role,
+    MessageLimits, OpCode, ProtocolError, Role, Text,
 };
 
 /// Bytes in, the next whole message or control frame out.
@@ -92,18 +92,17 @@ impl MessageReader {
         inflater: Option<&'a mut Inflater>,
     ) -> Result<Option<Incoming<'a>>, ProtocolError> {
         if self.begun.is_none() {
-            let mut decoder = FrameDecoder::new(self.role);
             let deflate = self.deflate.filter(|_| inflater.is_some());
             let compression = take_compressed_bit(input, deflate)?;
-            match decoder.next_part(input)? {
-                Some(part) if part.ends_frame && part.header.is_final => {
+            match take_whole_frame(input, self.role)? {
+                Some(part) if part.header.is_final => {
                     return match inflater.filter(|_| compression.is_some()) {
                         Some(inflater) => inflate_whole(&part, limits, inflater).map(Some),
                         None => parse_whole(part, limits).map(Some),
                     };
                 }
-                None if !decoder.is_mid_frame() => return Ok(None),
-                part => self.begin(decoder, part, limits, compression)?,
+                None if input.is_empty() => return Ok(None),
+                part => self.begin(part, input, limits, compression)?,
             }
         }
         self.go_on(input, limits, inflater)
@@ -160,15 +159,20 @@ impl MessageReader {
         self.begun.as_ref().map_or(0, |begun| begun.held_len())
     }
 
-    /// Remembers a frame that the input has a part of, or that is a part of a message.
+    /// Remembers a frame that is a part of a message, or of which `input` has a part.
     #[cold]
     fn begin(
         &mut self,
-        decoder: FrameDecoder,
         part: Option<FramePart<'_>>,
+        input: &mut &mut [u8],
         limits: &MessageLimits,
         compression: Option<Deflate>,
     ) -> Result<(), ProtocolError> {
+        let mut decoder = FrameDecoder::new(self.role);
+        let part = match part {
+            None => decoder.next_part(input)?,
+            part => part,
+        };
         let begun = self.begun.insert(Box::new(Begun {
             decoder,
             compression,
@@ -357,14 +361,22 @@ fn parse_whole<'a>(
     limits: &MessageLimits,
 ) -> Result<Incoming<'a>, ProtocolError> {
     let FramePart {
-        header, payload, ..
+        header,
+        payload,
+        is_ascii,
+        ..
     } = part;
     if header.opcode.is_control() {
         return parse_control(header.opcode, payload);
     }
     judge_first(&header, limits.message_bytes_max)?;
     let message = if header.opcode == OpCode::Text {
-        Message::Text(to_text(payload).ok_or(ProtocolError::InvalidUtf8)?)
+        let text = if is_ascii {
+            Some(Text::of_ascii(payload))
+        } else {
+            Text::judge(payload)
+        };
+        Message::Text(text.ok_or(ProtocolError::InvalidUtf8)?)
     } else {
         Message::Binary(payload)
     };
@@ -450,7 +462,7 @@ mod tests {
     impl From<Incoming<'_>> for Event {
         fn from(incoming: Incoming<'_>) -> Self {
             match incoming {
-                Incoming::Message(Message::Text(text)) => Self::Text(text.to_owned()),
+                Incoming::Message(Message::Text(text)) => Self::Text(text.as_str().to_owned()),
                 Incoming::Message(Message::Binary(bytes)) => Self::Binary(bytes.to_vec()),
                 Incoming::Ping(payload) => Self::Ping(payload.to_vec()),
                 Incoming::Pong(payload) => Self::Pong(payload.to_vec()),

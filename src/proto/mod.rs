@@ -64,7 +64,7 @@ pub use encode::{encode_close, encode_frame, encode_masked_frame, frame_len_at};
 pub use error::ProtocolError;
 pub use frame_buffer::{EncodedFrame, FrameBuffer, FrameRange, Home};
 pub use header::{FrameHeader, Role};
-pub use incoming::{Incoming, Message, MessageLimits};
+pub use incoming::{Incoming, Message, MessageLimits, Text};
 pub use mask::apply_mask;
 pub use message::MessageReader;
 pub use opcode::OpCode;

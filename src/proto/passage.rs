@@ -19,16 +19,18 @@ pub struct AtHand<'a> {
 const PASSED_LEN_MIN: usize = 8 * 1024;
 
 impl<'a> AtHand<'a> {
-    /// The message with this payload, if that ends where `rest` begins, `rest_start` bytes into the input.
+    /// The message with this payload, if that ends where `rest` begins, which ends the input of so many bytes.
     #[inline]
-    pub fn find(payload: &'a [u8], rest: &[u8], rest_start: usize) -> Option<Self> {
+    pub fn find(payload: &'a [u8], rest: &[u8], input_len: usize) -> Option<Self> {
         if payload.len() < PASSED_LEN_MIN
             || !std::ptr::eq(payload.as_ptr_range().end, rest.as_ptr())
         {
             return None;
         }
         // Another buffer may end where the input begins, and then the payload is too long.
-        let start = rest_start.checked_sub(payload.len())?;
+        let start = input_len
+            .checked_sub(rest.len())?
+            .checked_sub(payload.len())?;
         Some(Self { payload, start })
     }
 
@@ -121,7 +123,7 @@ mod tests {
             let Incoming::Message(message) = incoming else {
                 panic!("only messages were sent")
             };
-            let at_hand = AtHand::find(message.payload(), rest, len - rest.len());
+            let at_hand = AtHand::find(message.payload(), rest, len);
             ranges.push(frames.encode_message(message, at_hand));
         }
         frames.write_passed_headers(input);
@@ -140,8 +142,8 @@ mod tests {
         let messages = [
             Message::Binary(&[7; PASSED_LEN_MIN]),
             Message::Binary(&[8; PASSED_LEN_MIN - 1]),
-            Message::Text("short"),
-            Message::Text(&text),
+            Message::Text("short".into()),
+            Message::Text(text.as_str().into()),
             Message::Binary(&[9; 70_000]),
         ];
         let (mut input, mut expected) = (Vec::new(), Vec::new());

@@ -50,7 +50,7 @@ impl Kept {
         input_len: usize,
     ) -> Option<AtHand<'a>> {
         match self {
-            Self::UntilShared => AtHand::find(message.payload(), rest, input_len - rest.len()),
+            Self::UntilShared => AtHand::find(message.payload(), rest, input_len),
             Self::Elsewhere => None,
         }
     }

@@ -72,7 +72,9 @@ pub(crate) fn ours(
         loop {
             let event = match reader.next(&mut input, limits) {
                 Ok(None) => break,
-                Ok(Some(Incoming::Message(Message::Text(text)))) => Event::Text(text.to_owned()),
+                Ok(Some(Incoming::Message(Message::Text(text)))) => {
+                    Event::Text(text.as_str().to_owned())
+                }
                 Ok(Some(Incoming::Message(Message::Binary(bytes)))) => {
                     Event::Binary(bytes.to_vec())
                 }

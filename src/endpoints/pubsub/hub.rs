@@ -184,7 +184,7 @@ impl Hubs {
         let Message::Text(text) = message else {
             return out.close(CloseCode::UNSUPPORTED_DATA, "only text messages are taken");
         };
-        match codec::parse(text) {
+        match codec::parse(text.as_str()) {
             Ok(ClientMessage::Ping) => out.reply(OpCode::Text, &[encoder::PONG]),
             Ok(ClientMessage::SequenceAck(number)) if client.recovery_token().is_some() => {
                 out.acknowledge(number);
@@ -436,7 +436,7 @@ mod tests {
         }
 
         fn text(&mut self, text: &str) -> Vec<String> {
-            self.message(Message::Text(text))
+            self.message(Message::Text(text.into()))
         }
 
         /// The outcome of the delivery with that token.

@@ -107,7 +107,7 @@ impl<'a> Payload<'a> {
     /// Takes a message of a client that does not speak JSON.
     pub(super) fn from_message(message: Message<'_>) -> Self {
         match message {
-            Message::Text(text) => Self::from_text(text),
+            Message::Text(text) => Self::from_text(text.as_str()),
             Message::Binary(bytes) => Self::from_binary(bytes),
         }
     }
@@ -324,8 +324,8 @@ mod tests {
     #[test]
     fn ms_03_a_plain_message_is_the_same_for_all_who_do_not_speak_json() {
         for message in [
-            Message::Text(""),
-            Message::Text("a\"\\\u{0}é\u{2028}"),
+            Message::Text("".into()),
+            Message::Text("a\"\\\u{0}é\u{2028}".into()),
             Message::Binary(b""),
             Message::Binary(b"\0\x01\xff\""),
         ] {

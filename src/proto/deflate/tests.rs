@@ -453,7 +453,7 @@ fn read_all(role: Role, inputs: Vec<&mut [u8]>) -> Result<Vec<String>, ProtocolE
             reader.next_inflating(&mut input, &LIMITS, Some(&mut inflater))?
         {
             heard.push(match incoming {
-                Incoming::Message(Message::Text(text)) => format!("Text {text}"),
+                Incoming::Message(Message::Text(text)) => format!("Text {}", text.as_str()),
                 Incoming::Message(Message::Binary(bytes)) => format!("Binary {bytes:?}"),
                 Incoming::Ping(_) => "Ping".into(),
                 Incoming::Pong(_) => "Pong".into(),
