@@ -7,6 +7,7 @@ use super::received::Received;
 use super::rig::{Rig, get, upgrade};
 use super::text;
 use super::wire::Wire;
+use crate::config::Config;
 
 #[test]
 fn ht_05_a_recovery_pipelined_behind_an_unwritten_response_does_not_take_its_socket() {
