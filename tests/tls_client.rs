@@ -126,6 +126,8 @@ fn ac_11_a_load_may_be_encrypted() {
     let server = ServerProcess::start(&[
         "--threads",
         "2",
+        "--max-message",
+        "2MiB",
         "--tls-cert",
         &certificate[0],
         "--tls-key",

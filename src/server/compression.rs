@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, OnceLock};
 
 use super::connection::{Connection, Now};
-use super::recovery::rest_of;
+use super::numbered::rest_of;
 use super::socket::Socket;
 use crate::delivery::{Numbering, Terms};
 use crate::metrics::Counters;

@@ -10,7 +10,7 @@ use std::mem;
 use super::compression::Parcel;
 use super::connection::{Connection, Now};
 use super::event_loop::EventLoop;
-use super::recovery::Numbered;
+use super::numbered::Numbered;
 use super::socket::Socket;
 use super::tokens::key_of;
 use crate::delivery::{Delivery, Feed, Outcome, Policy, SessionId};

@@ -26,6 +26,7 @@ mod listener;
 mod load;
 mod mailbox;
 mod marked_list;
+mod numbered;
 mod places;
 mod read_buffer;
 mod reading;
@@ -39,6 +40,7 @@ mod shutdown;
 mod socket;
 mod timers;
 mod tokens;
+mod upkeep;
 mod waiting_line;
 mod watchdog;
 

@@ -5,11 +5,9 @@
 //! the loop of the connection, which takes it in place of the old one, be that lost or only half-open. If there is no
 //! such connection, or the token is wrong, the peer is told so with a Close frame.
 
-use std::ops::Range;
 use std::sync::atomic::Ordering;
 
 use mio::Interest;
-use slotmap::{DefaultKey, SlotMap};
 
 use super::application::Application;
 use super::compression::{Compression, Parcel};
@@ -22,11 +20,10 @@ use super::reading::Kept;
 use super::socket::Socket;
 use super::tokens::{key_of, token_of};
 use crate::clock::Moment;
-use crate::delivery::{Numbering, RecoveryToken, SessionId};
+use crate::delivery::{RecoveryToken, SessionId};
 use crate::handler::{Handler, Recover};
 use crate::metrics::Eviction;
-use crate::outbox::Overflow;
-use crate::proto::{CloseCode, CloseFrame, Deflate, EncodedFrame, FrameHeader, Role};
+use crate::proto::{CloseCode, CloseFrame, EncodedFrame};
 use crate::replay::Replay;
 use crate::session::{Cause, Session};
 
@@ -43,7 +40,7 @@ pub(super) struct Attachment<S> {
 /// What only a recoverable connection has.
 #[derive(Debug)]
 pub(super) struct Recovery {
-    replay: Replay,
+    pub(super) replay: Replay,
     /// Set while there is no socket: when the connection ends if none comes.
     lost_until: Option<Moment>,
     /// When its credential ends, whatever socket it has then.
@@ -60,7 +57,7 @@ impl Recovery {
     }
 
     /// Whether what is numbered is sent, too, and not just kept.
-    fn is_live(&self) -> bool {
+    pub(super) fn is_live(&self) -> bool {
         self.lost_until.is_none() && !self.replay.is_paused()
     }
 }
@@ -172,7 +169,7 @@ impl<P, S: Socket> Connection<P, S> {
     }
 
     /// Ends a connection that has too much unacknowledged. Its client must not come back for the same: 1008.
-    fn give_up(&mut self, now: &Now) {
+    pub(super) fn give_up(&mut self, now: &Now) {
         self.stop_waiting(now);
         self.evict(Eviction::Unacknowledged, now);
     }
@@ -185,82 +182,6 @@ impl<P, S: Socket> Connection<P, S> {
             recovery.lost_until = Some(now.moment);
         }
     }
-}
-
-/// The numbered receivers of one delivery: a beginning for each, one rest for all.
-#[derive(Default)]
-pub(super) struct Numbered {
-    /// The message behind the number, in a buffer of its own: it is kept until all have acknowledged it.
-    rest: Option<EncodedFrame>,
-    beginnings: Vec<u8>,
-    /// Who gets it, where its beginning is, and what goes behind that: the rest as it is, or compressed.
-    receivers: Vec<(SessionId, Range<usize>, EncodedFrame)>,
-}
-
-impl Numbered {
-    /// Numbers the message for one more receiver.
-    pub(super) fn send<P, S: Socket>(
-        &mut self,
-        id: SessionId,
-        connection: &mut Connection<P, S>,
-        message: &mut Parcel,
-        deflate: Option<Deflate>,
-        compression: &mut Compression,
-        now: &Now,
-    ) -> Result<(), Overflow> {
-        let Some(recovery) = &mut connection.recovery else {
-            return Ok(());
-        };
-        let numbering = recovery.replay.numbering();
-        let rest = self.rest.get_or_insert_with(|| {
-            let rest = rest_of(message.plain.as_bytes(), numbering);
-            EncodedFrame::from_vec(rest.to_vec())
-        });
-        let Ok(number) = recovery.replay.push(rest.clone(), now.config.replay) else {
-            connection.give_up(now);
-            return Err(Overflow);
-        };
-        if !recovery.is_live() {
-            return Ok(());
-        }
-        let compressed = message.rest_for_receiver(deflate, numbering, compression);
-        let out = &mut self.beginnings;
-        let (beginning, rest) = match compressed {
-            Some(it) => (
-                recovery.replay.write_compressed_beginning(number, it, out),
-                it.bytes(),
-            ),
-            None => (
-                recovery.replay.write_beginning(number, rest.len(), out),
-                &*rest,
-            ),
-        };
-        self.receivers.push((id, beginning, rest.clone()));
-        Ok(())
-    }
-
-    /// Puts beginning and rest into the outbox of each receiver.
-    pub(super) fn push_into<P, S>(self, connections: &mut SlotMap<DefaultKey, Connection<P, S>>) {
-        let beginnings = EncodedFrame::from_vec(self.beginnings);
-        for (id, range, rest) in self.receivers {
-            if let Some(connection) = connections.get_mut(key_of(id)) {
-                connection
-                    .outbox
-                    .push_numbered(beginnings.part(range), rest);
-            }
-        }
-    }
-}
-
-/// What stands behind the number: the payload of `frame` without what the number replaces.
-pub(super) fn rest_of(frame: &[u8], numbering: Numbering) -> &[u8] {
-    let header_len = FrameHeader::parse(frame, Role::Client)
-        .ok()
-        .flatten()
-        .map_or(0, |(_, header_len)| header_len);
-    frame
-        .get(header_len + numbering.replaced_len..)
-        .unwrap_or_default()
 }
 
 impl<H: Handler, S: Socket> EventLoop<H, S> {

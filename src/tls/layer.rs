@@ -6,6 +6,7 @@ use std::io::{self, BufRead, ErrorKind, IoSlice, Read, Write};
 use rustls::Connection;
 
 use super::TlsFault;
+use super::carrier::{Sink, Watch};
 
 /// Bytes that are encrypted before the carrier has to take them: five records, in one call. So the header of a message
 /// of 64 KiB does not make it two.
@@ -401,55 +402,6 @@ const RECORD_TYPES: std::ops::RangeInclusive<u8> = 20..=23;
 /// Whether the carrier cannot go on after this.
 fn is_final(error: &io::Error) -> bool {
     !matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted)
-}
-
-/// What was read from a carrier, as far as it is of interest to whoever did not read it.
-struct Watch<'a, C> {
-    carrier: &'a mut C,
-    first: Option<u8>,
-    len: usize,
-    is_drained: bool,
-}
-
-impl<'a, C> Watch<'a, C> {
-    fn new(carrier: &'a mut C) -> Self {
-        Self {
-            carrier,
-            first: None,
-            len: 0,
-            is_drained: false,
-        }
-    }
-}
-
-impl<C: Read> Read for Watch<'_, C> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let len = self.carrier.read(buffer)?;
-        self.first = buffer[..len].first().copied();
-        self.len = len;
-        self.is_drained = len < buffer.len();
-        Ok(len)
-    }
-}
-
-/// A carrier that is given a single record, as most writes are, by the call for one, which costs the system less.
-struct Sink<'a, C>(&'a mut C);
-
-impl<C: Write> Write for Sink<'_, C> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.write(bytes)
-    }
-
-    fn write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
-        match slices {
-            [record] => self.0.write(record),
-            records => self.0.write_vectored(records),
-        }
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.0.flush()
-    }
 }
 
 impl fmt::Debug for Layer {

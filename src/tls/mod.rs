@@ -9,6 +9,7 @@
 //! early data, which could be replayed, no renegotiation, and no compression.
 
 mod acceptor;
+mod carrier;
 mod connector;
 mod fault;
 mod layer;

@@ -6,7 +6,7 @@ use std::mem;
 use std::sync::mpsc::{self, Receiver};
 use std::time::{Duration, Instant};
 
-use super::backoff::{Backoff, is_passing};
+use super::backoff::Backoff;
 use super::ledger::{Ledger, refused_here};
 use super::sender::{HubSender, Order};
 use super::wire::SUBPROTOCOLS;
@@ -24,27 +24,27 @@ const SEQUENCE_ACK_WAIT: Duration = Duration::from_secs(1);
 
 /// A client of a hub; blocks the thread that uses it.
 pub struct HubClient {
-    url: SocketUrl,
-    config: HubConfig,
-    streams: Streams,
-    link: Link,
-    ledger: Ledger,
-    backoff: Backoff,
-    events: VecDeque<HubEvent>,
+    pub(super) url: SocketUrl,
+    pub(super) config: HubConfig,
+    pub(super) streams: Streams,
+    pub(super) link: Link,
+    pub(super) ledger: Ledger,
+    pub(super) backoff: Backoff,
+    pub(super) events: VecDeque<HubEvent>,
     orders: Receiver<Order>,
     sender: HubSender,
     /// When to tell the server which messages have come.
     sequence_ack_at: Option<Instant>,
     /// Since when the connection stands, or is lost.
-    since: Instant,
+    pub(super) since: Instant,
     /// Whether the server has greeted the connection that stands.
-    is_greeted: bool,
+    pub(super) is_greeted: bool,
     /// What this side has asked the connection to be closed with.
-    farewell: Option<Farewell>,
+    pub(super) farewell: Option<Farewell>,
 }
 
 /// How this side wants the connection to end.
-struct Farewell {
+pub(super) struct Farewell {
     code: CloseCode,
     reason: String,
     /// When to close, whether or not everything that was asked is answered.
@@ -52,7 +52,7 @@ struct Farewell {
 }
 
 /// Whether there is a connection.
-enum Link {
+pub(super) enum Link {
     Up(Box<WebSocket>),
     Down { bell: Doorbell, retry_at: Instant },
     Over,
@@ -344,91 +344,7 @@ impl HubClient {
         }
     }
 
-    fn on_closed(&mut self, ending: Ending, bell: Doorbell) -> Result<(), HubError> {
-        let code = ending.code.map(CloseCode::get);
-        // What we said or sent was wrong, and would be again.
-        let is_fault = matches!(code, Some(1002 | 1003 | 1007 | 1009));
-        if self.farewell.is_some() || code == Some(1000) || is_fault {
-            self.end(ending);
-            return Ok(());
-        }
-        if code == Some(1008) {
-            let was_recovering = !self.is_greeted && self.ledger.recovery().is_some();
-            self.ledger.forget_recovery();
-            if was_recovering {
-                // There is nothing wrong with us; the session is gone.
-                return self.dial_again(bell);
-            }
-        }
-        self.retry(format!("closed by the server: {ending}"), bell, None)
-    }
-
-    fn on_lost(&mut self, error: ClientError, bell: Doorbell) -> Result<(), HubError> {
-        if self.farewell.is_some() {
-            self.end(Ending::default());
-            return Ok(());
-        }
-        self.retry(error.to_string(), bell, Some(error))
-    }
-
-    fn dial_again(&mut self, bell: Doorbell) -> Result<(), HubError> {
-        self.is_greeted = false;
-        let url = match self.ledger.recovery() {
-            None => self.url.clone(),
-            Some((id, token)) => self
-                .url
-                .clone()
-                .with_query("awps_connection_id", id)
-                .with_query("awps_reconnection_token", token),
-        };
-        let begun = match dial(&url, &self.config.client, &self.streams) {
-            Err(error) if is_passing(&error) => {
-                return self.retry(error.to_string(), bell, Some(error));
-            }
-            Ok(dialed) => WebSocket::begin(dialed, bell, &self.config.client),
-            Err(error) => Err(error),
-        };
-        match begun {
-            Ok(socket) => {
-                self.link = Link::Up(Box::new(socket));
-                Ok(())
-            }
-            Err(error) => {
-                self.ledger.give_up(&mut self.events);
-                Err(error.into())
-            }
-        }
-    }
-
-    /// Tries again after a while, or gives up.
-    fn retry(
-        &mut self,
-        reason: String,
-        bell: Doorbell,
-        error: Option<ClientError>,
-    ) -> Result<(), HubError> {
-        let now = Instant::now();
-        if mem::take(&mut self.is_greeted) {
-            // One that stood for long was not refused for coming back too fast.
-            if now - self.since > self.config.retry_wait_max {
-                self.backoff.reset();
-            }
-            self.since = now;
-        }
-        let wait = self.backoff.next_wait();
-        if now + wait > after(self.since, self.config.give_up_after) {
-            self.ledger.give_up(&mut self.events);
-            return Err(error.map_or(HubError::Closed, HubError::Client));
-        }
-        self.events.push_back(HubEvent::Lost(reason, wait));
-        self.link = Link::Down {
-            bell,
-            retry_at: now + wait,
-        };
-        Ok(())
-    }
-
-    fn end(&mut self, ending: Ending) {
+    pub(super) fn end(&mut self, ending: Ending) {
         self.link = Link::Over;
         self.ledger.give_up(&mut self.events);
         self.events.push_back(HubEvent::Closed(ending));

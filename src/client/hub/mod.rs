@@ -22,6 +22,7 @@
 //! ```
 
 mod backoff;
+mod comeback;
 mod connection;
 mod ledger;
 mod sender;
