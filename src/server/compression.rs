@@ -86,8 +86,9 @@ pub(super) struct Parcel {
 
 /// The compressed forms of the frames of a parcel, by class of receivers.
 ///
-/// All loops that the parcel goes to share them. Whichever needs one first makes it, and one that needs it meanwhile waits,
-/// which takes no longer than to make it itself: that is why this may be a kind of lock. A maker waits for nothing.
+/// All loops that the parcel goes to share them. Whichever needs one first makes it, and one that needs it meanwhile waits.
+/// This is a kind of lock, and may be one because a maker waits for nothing, and whoever waits for it would otherwise do
+/// the same work in the same time.
 #[derive(Clone, Debug, Default)]
 struct Forms([Form; Deflater::CLASS_COUNT]);
 
