@@ -190,8 +190,10 @@ const SMALLEST_BITS: u8 = 9;
 /// What every message ends with after a flush, and what is left out (RFC 7692 7.2.1).
 const TAIL: [u8; 4] = [0x00, 0x00, 0xFF, 0xFF];
 
-/// How hard to try.
-const LEVEL: Compression = Compression::new(1);
+/// How hard to try. Of 1 KiB of JSON, level 1 leaves 562 bytes in 4.8 µs, level 2 451 in 11 µs, level 6 441 in 14 µs; of
+/// 64 KiB 24 in 134 µs, 18 in 226 µs, 15 in 1.1 ms. The second level is worth it, as what it saves is saved for each
+/// receiver; the others are not.
+const LEVEL: Compression = Compression::new(2);
 
 /// More memory than this is given back after a message.
 const KEPT_BYTES_MAX: usize = 64 << 10;
