@@ -137,7 +137,9 @@ impl<H: Handler, S: Socket> EventLoop<H, S> {
             return;
         }
         for &id in receivers {
-            if let Some(connection) = self.connections.get(key_of(id)) {
+            if let Some(connection) = self.connections.get(key_of(id))
+                && connection.can_receive()
+            {
                 connection.compress(parcel, &mut self.compression);
             }
         }

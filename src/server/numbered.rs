@@ -66,6 +66,9 @@ impl Numbered {
 
     /// Puts beginning and rest into the outbox of each receiver.
     pub(super) fn push_into<P, S>(self, connections: &mut SlotMap<DefaultKey, Connection<P, S>>) {
+        if self.receivers.is_empty() {
+            return;
+        }
         let beginnings = EncodedFrame::from_vec(self.beginnings);
         for (id, range, rest) in self.receivers {
             if let Some(connection) = connections.get_mut(key_of(id)) {
