@@ -583,6 +583,42 @@ fn the_commands_compress_if_they_are_told_to_and_the_server_agrees() {
 }
 
 #[test]
+fn a_load_is_compressed_both_ways() {
+    let server = compressing(&[]);
+    for (path, mode) in [("echo", "echo"), ("relay/room", "fan-out")] {
+        let url = format!("ws://{}/{path}", server.addr());
+        let load = [
+            "bench",
+            &url,
+            "--mode",
+            mode,
+            "--clients",
+            "3",
+            "--size",
+            "4KiB",
+            "--duration",
+            "200ms",
+            "--json",
+        ];
+        for (flags, is_compressed) in [(&["--compression"][..], true), (&[], false)] {
+            let before = ["bytes_in", "compressions"].map(|name| metric(&server, name));
+            let ended = run_command(&[&load[..], flags].concat(), "");
+            assert_eq!(ended.code, Some(0), "{ended:?}");
+            let figures: Value = serde_json::from_str(&ended.stdout).unwrap();
+            let sent = figures["sent"].as_u64().unwrap();
+            let after = ["bytes_in", "compressions"].map(|name| metric(&server, name));
+            let compression_count = after[1] - before[1];
+            assert_eq!(
+                compression_count,
+                if is_compressed { sent } else { 0 },
+                "{mode}"
+            );
+            assert_eq!(after[0] - before[0] < sent * 1024, is_compressed, "{mode}");
+        }
+    }
+}
+
+#[test]
 fn a_follower_gets_compressed_what_it_asks_for() {
     let server = compressing(&["--history", "**=10"]);
     let url = format!("ws://{}/ws", server.addr());

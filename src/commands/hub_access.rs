@@ -30,9 +30,6 @@ pub(super) struct HubAccess {
 
     #[command(flatten)]
     terms: Terms,
-
-    #[command(flatten)]
-    compression: CompressionFlag,
 }
 
 /// What every connection to a server takes, whatever is spoken on it.
@@ -49,6 +46,9 @@ pub(super) struct Terms {
     #[cfg(feature = "tls")]
     #[command(flatten)]
     trust: TrustFlags,
+
+    #[command(flatten)]
+    compression: CompressionFlag,
 
     /// Time for the connection, and for the answer to each request
     #[arg(long, value_name = "TIME", default_value_t = ClientConfig::default().dial_timeout.into())]
@@ -77,8 +77,7 @@ impl HubAccess {
     pub(super) fn connect(&self, when_lost: WhenLost) -> Result<HubClient, Failure> {
         let url = place::endpoint(&self.url)?;
         let name = self.name.as_deref();
-        let mut config = self.terms.hub_config(&url, name, when_lost)?;
-        self.compression.apply_to(&mut config.client);
+        let config = self.terms.hub_config(&url, name, when_lost)?;
         HubClient::connect_url(named(url, name), config).map_err(|error| failure(&error))
     }
 }
@@ -97,6 +96,7 @@ impl Terms {
         let mut config = ClientConfig::default();
         #[cfg(feature = "tls")]
         self.trust.apply_to(&mut config);
+        self.compression.apply_to(&mut config);
         config.dial_timeout = self.timeout.duration();
         if let Some(token) = self.token(url, name)? {
             let field = ("Authorization".into(), format!("Bearer {token}"));

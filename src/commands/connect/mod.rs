@@ -16,7 +16,6 @@ use self::console::{Console, Memory};
 use self::hub_talk::HubTalk;
 use self::raw_talk::RawTalk;
 use super::Failure;
-use super::compression::CompressionFlag;
 use super::hub_access::{Terms, WhenLost, failure, named};
 use super::place;
 
@@ -75,9 +74,6 @@ pub(super) struct Connect {
 
     #[command(flatten)]
     terms: Terms,
-
-    #[command(flatten)]
-    compression: CompressionFlag,
 }
 
 impl Connect {
@@ -98,11 +94,9 @@ impl Connect {
             let mut config = self.terms.client_config(&url, None)?;
             config.subprotocols = self.subprotocol;
             config.fields.extend(self.header);
-            self.compression.apply_to(&mut config);
             return RawTalk::begin(&url, &config, memory)?.run();
         }
-        let mut config = self.terms.hub_config(&url, name, WhenLost::ComeBack)?;
-        self.compression.apply_to(&mut config.client);
+        let config = self.terms.hub_config(&url, name, WhenLost::ComeBack)?;
         let hub = HubClient::connect_url(named(url.clone(), name), config);
         let hub = hub.map_err(|error| match error {
             HubError::NotAHub => Failure::Runtime(format!("{error}; try --raw")),
