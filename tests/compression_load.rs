@@ -113,10 +113,7 @@ fn ex_07_a_bomb_costs_the_limit_and_no_more() {
 #[ignore = "needs a calm machine and 2,000 descriptors: ulimit -n 2000"]
 fn ex_10_a_message_to_a_thousand_costs_one_compression_and_little_time() {
     const MESSAGES: u32 = 200;
-    let text =
-        "{\"type\":\"message\",\"from\":\"group\",\"group\":\"room\",\"data\":\"some text\"},"
-            .repeat(16);
-    let text = &text[..1024];
+    let text = &records(1024);
     let [plain, compressed] = [false, true].map(|compresses| {
         let server = ServerProcess::start(&["--compression", "--threads", "1"]);
         let mut members: Vec<_> = (0..1000)
@@ -125,7 +122,9 @@ fn ex_10_a_message_to_a_thousand_costs_one_compression_and_little_time() {
         let round = |members: &mut Vec<Peer>| {
             members[0].send_text(text);
             for member in members {
-                assert_eq!(member.next_message().is_compressed, compresses);
+                let frame = member.next_message();
+                assert_eq!(frame.is_compressed, compresses);
+                assert_eq!(frame.payload.len() < text.len() / 2, compresses);
             }
         };
         round(&mut members);
@@ -144,6 +143,35 @@ fn ex_10_a_message_to_a_thousand_costs_one_compression_and_little_time() {
     });
     println!("EX-10: a message to 1,000: {plain:?} (plain), {compressed:?} (compressed)");
     assert!(compressed < plain * 13 / 10);
+}
+
+/// So many bytes of JSON as people and machines send it: of 1 KiB less than a half is left.
+fn records(len: usize) -> String {
+    const NAMES: [&str; 6] = ["alice", "bob", "carol", "dave", "eve", "mallory"];
+    const WORDS: [&str; 16] = [
+        "meeting", "tomorrow", "the", "server", "is", "down", "again", "please", "look", "at",
+        "this", "price", "before", "noon", "branch", "merged",
+    ];
+    let mut noise = 1_u32;
+    let mut next = |below: u32| {
+        noise = noise.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (noise >> 16) % below
+    };
+    let mut text = String::from("[");
+    while text.len() < len {
+        let words: Vec<_> = (0..8).map(|_| WORDS[next(16) as usize]).collect();
+        text += &format!(
+            "{{\"id\":{},\"user\":\"{}\",\"at\":\"2026-01-{:02}T{:02}:{:02}Z\",\"text\":\"{}\"}},",
+            next(60_000),
+            NAMES[next(6) as usize],
+            1 + next(28),
+            next(24),
+            next(60),
+            words.join(" ")
+        );
+    }
+    text.truncate(len);
+    text
 }
 
 /// How many messages the server has compressed.
