@@ -287,7 +287,7 @@ impl<H: Handler, S: Socket> EventLoop<H, S> {
         self.post_office.post_all()
     }
 
-    fn settle_or_log(&mut self) {
+    pub(super) fn settle_or_log(&mut self) {
         if let Err(error) = self.settle() {
             log::error!("loop {}: cannot wake another loop: {error}", self.index);
         }

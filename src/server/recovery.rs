@@ -216,6 +216,8 @@ impl<H: Handler, S: Socket> EventLoop<H, S> {
 
     /// Has a socket go on with a connection of this loop, or tells the peer that there is none.
     pub(super) fn attach(&mut self, mut attachment: Attachment<S>) {
+        // What was asked for so far is for the socket that the session has had until now.
+        self.settle_or_log();
         let Recover {
             session: id,
             token,

@@ -56,3 +56,34 @@ fn ms_11_a_recovered_session_goes_on_with_the_new_socket() {
     rig.pass_until_empty(Duration::from_secs(80));
     rig.assert_clean();
 }
+
+#[test]
+fn ms_11_of_two_sockets_that_recover_a_session_at_once_neither_gets_a_message_twice() {
+    let mut rig = Rig::new(Config::default());
+    let first = rig.connect_healthy(&upgrade("/recoverable"));
+    rig.settle();
+    rig.wires[first]
+        .borrow_mut()
+        .reset(ErrorKind::ConnectionReset);
+    let sender = rig.connect_healthy(&upgrade("/room"));
+    rig.settle();
+    rig.wires[sender].borrow_mut().send(&text("*missed"));
+    rig.settle();
+    // They take turns on the loops, so that both ways to the session are gone twice.
+    let path = format!("/recover?session={}", rig.opened(0));
+    let sockets: Vec<_> = (0..4)
+        .map(|_| rig.connect_healthy(&upgrade(&path)))
+        .collect();
+    rig.settle();
+    for &socket in &sockets {
+        let received = Received::parse(&rig.taken(socket));
+        assert_eq!(received.statuses, [101]);
+        assert!(received.messages().count() <= 1, "{received:?}");
+    }
+    let live = |&&socket: &&usize| !rig.wires[socket].borrow().is_dropped;
+    let last = *sockets.iter().find(live).expect("the session goes on");
+    let received = Received::parse(&rig.taken(last));
+    assert!(received.messages().eq(["<1>missed"]), "{received:?}");
+    rig.pass_until_empty(Duration::from_secs(80));
+    rig.assert_clean();
+}
