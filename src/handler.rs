@@ -128,10 +128,15 @@ pub trait Handler: Clone + Send + 'static {
 
     /// All that has happened so far was told, so what was put off to be said in one can be said now.
     ///
-    /// Comes at the end of each turn in which anything was told, in between when much has piled up, and again when it has
-    /// asked for anything. As with a note, there is nobody to reply to.
+    /// Comes at the end of each turn at which [`Handler::has_put_off`] says so, in between when much has piled up, and again
+    /// when it has asked for anything. As with a note, there is nobody to reply to.
     fn on_turn_end(&mut self, out: &mut Outgoing<'_, Self::Note>) {
         let _ = out;
+    }
+
+    /// Whether [`Handler::on_turn_end`] has anything to say; asked for several times in each turn.
+    fn has_put_off(&self) -> bool {
+        false
     }
 }
 

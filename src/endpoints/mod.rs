@@ -383,6 +383,11 @@ impl Handler for Endpoints {
     fn on_turn_end(&mut self, out: &mut Outgoing<'_>) {
         self.hubs.on_turn_end(out);
     }
+
+    #[inline]
+    fn has_put_off(&self) -> bool {
+        self.hubs.has_put_off()
+    }
 }
 
 /// Checks that `request` has one of the methods `allow`, which is the value of an Allow field.

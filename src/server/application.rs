@@ -15,8 +15,6 @@ pub(super) struct Application<H: Handler> {
     pub(super) wishes: Vec<Wish<H::Note>>,
     /// Whose WebSocket has ended and who is still in the registry.
     pub(super) closed: Vec<SessionId>,
-    /// Whether the handler was told of anything, or has asked for anything, since it was last told that a turn ends.
-    is_told: bool,
     /// What makes sense of compressed messages, once one has come.
     pub(super) inflater: Option<Box<Inflater>>,
 }
@@ -29,14 +27,12 @@ impl<H: Handler> Application<H> {
             input: None,
             wishes: Vec::new(),
             closed: Vec::new(),
-            is_told: false,
             inflater: None,
         }
     }
 
     /// The handler, and the collector for what it asks on behalf of `id`.
     pub(super) fn for_session(&mut self, id: SessionId) -> (&mut H, Outgoing<'_, H::Note>) {
-        self.is_told = true;
         (
             &mut self.handler,
             Outgoing::new(id, &mut self.frames, &mut self.wishes),
@@ -73,14 +69,12 @@ impl<H: Handler> Application<H> {
         handler.on_note(note, &mut out);
     }
 
-    /// All that has happened so far was told, if anything was.
+    /// All that has happened so far was told.
     #[inline]
     pub(super) fn on_turn_end(&mut self) {
-        if self.is_told {
-            let wish_count = self.wishes.len();
+        if self.handler.has_put_off() {
             let (handler, mut out) = self.for_session(nobody());
             handler.on_turn_end(&mut out);
-            self.is_told = self.wishes.len() > wish_count;
         }
     }
 

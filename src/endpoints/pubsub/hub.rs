@@ -171,6 +171,12 @@ impl Hubs {
         self.presence.on_turn_end(out);
     }
 
+    /// Whether there is anything to tell at the end of a turn.
+    #[inline]
+    pub(in crate::endpoints) fn has_put_off(&self) -> bool {
+        self.presence.has_changed()
+    }
+
     /// A client has sent a message.
     pub(in crate::endpoints) fn on_message(
         &mut self,

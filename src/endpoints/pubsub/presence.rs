@@ -228,6 +228,12 @@ impl Presence {
         }
     }
 
+    /// Whether this turn has changed anything.
+    #[inline]
+    pub(super) fn has_changed(&self) -> bool {
+        !self.changed.is_empty()
+    }
+
     /// Tells the watchers what this turn has changed.
     pub(super) fn on_turn_end(&mut self, out: &mut Outgoing<'_>) {
         let mut changed = std::mem::take(&mut self.changed);
