@@ -43,6 +43,8 @@ impl Count {
 #[derive(Debug)]
 pub struct Counts<L, const N: usize> {
     counts: [Count; N],
+    /// The sum of all counts.
+    total: Count,
     label: PhantomData<fn(L)>,
 }
 
@@ -52,6 +54,7 @@ impl<L: Label, const N: usize> Counts<L, N> {
     pub fn add(&self, label: L, more: u64) {
         if let Some(count) = self.counts.get(label.index()) {
             count.add(more);
+            self.total.add(more);
         }
     }
 
@@ -69,7 +72,7 @@ impl<L: Label, const N: usize> Counts<L, N> {
     /// The sum of all counts.
     #[must_use]
     pub fn total(&self) -> u64 {
-        self.iter().fold(0, u64::wrapping_add)
+        self.total.get()
     }
 }
 
@@ -78,6 +81,7 @@ impl<L: Label, const N: usize> Default for Counts<L, N> {
         const { assert!(N == L::NAMES.len(), "a count for each value") };
         Self {
             counts: [const { Count(AtomicU64::new(0)) }; N],
+            total: Count::default(),
             label: PhantomData,
         }
     }

@@ -85,14 +85,21 @@ impl Outbox {
     /// that a limit below the size of a message does not make a peer unreachable.
     #[inline]
     pub fn push(&mut self, frame: &EncodedFrame, bytes_max: usize) -> Result<(), Overflow> {
-        if !fits(self.data_len(), frame.len(), bytes_max) {
-            match &mut self.owed {
-                Owed::Queue(queue) => queue.make_room(frame.len(), bytes_max)?,
-                _ => return Err(Overflow),
+        let is_pushed = match &mut self.owed {
+            Owed::Nothing => {
+                self.owed = Owed::Frames(frame.clone(), None);
+                true
             }
+            Owed::Frames(last, None) => {
+                fits(last.len(), frame.len(), bytes_max) && last.try_merge(frame)
+            }
+            _ => false,
+        };
+        if is_pushed {
+            Ok(())
+        } else {
+            self.push_apart(frame, bytes_max)
         }
-        self.append(frame, None);
-        Ok(())
     }
 
     /// Queues a frame that lies in two buffers, without a limit: what a recoverable peer is owed is limited elsewhere.
@@ -391,6 +398,19 @@ impl Outbox {
             Owed::Queue(queue) => queue.over_since,
             _ => None,
         }
+    }
+
+    /// The rare case of [`Outbox::push`]: something is owed, and the frames do not lie right behind that, or do not fit.
+    #[cold]
+    fn push_apart(&mut self, frame: &EncodedFrame, bytes_max: usize) -> Result<(), Overflow> {
+        if !fits(self.data_len(), frame.len(), bytes_max) {
+            match &mut self.owed {
+                Owed::Queue(queue) => queue.make_room(frame.len(), bytes_max)?,
+                _ => return Err(Overflow),
+            }
+        }
+        self.append(frame, None);
+        Ok(())
     }
 
     /// Queues frames for which there is room.

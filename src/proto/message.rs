@@ -84,7 +84,8 @@ impl MessageReader {
     /// # Errors
     ///
     /// As [`MessageReader::next`].
-    #[inline]
+    // Inlined for the same reason as `FrameDecoder::next_part`.
+    #[inline(always)]
     pub fn next_inflating<'a, 'input: 'a>(
         &'a mut self,
         input: &mut &'input mut [u8],
