@@ -5,7 +5,7 @@ mod server_process;
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader};
-use std::process::Stdio;
+use std::process::{Child, Stdio};
 
 use peer::{Peer, http, opcode};
 use server_process::ServerProcess;
@@ -286,20 +286,31 @@ fn lg_01_what_peers_say_appears_in_no_log_no_answer_and_no_metric() {
     assert!(!log.contains('\u{1b}'), "{log}");
 }
 
+/// A server whose log nobody reads; it does not outlive its test.
+struct Unread(Child);
+
+impl Drop for Unread {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
 #[test]
 fn lg_04_a_log_that_nobody_reads_holds_up_nobody_and_what_is_lost_is_said() {
     // Each leaves three lines. A pipe holds some hundreds of them, and four thousand more may wait.
     const STRANGERS: usize = 2_500;
     let flags = "--access-key a --max-failed-log-ins off --log-level trace".split(' ');
-    let mut child = server_process::switchboard(&["serve", "--listen", "127.0.0.1:0"])
+    let child = server_process::switchboard(&["serve", "--listen", "127.0.0.1:0"])
         .args(flags)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
+    let mut server = Unread(child);
     let mut line = String::new();
-    let mut stdout = BufReader::new(child.stdout.take().unwrap());
+    let mut stdout = BufReader::new(server.0.stdout.take().unwrap());
     stdout.read_line(&mut line).unwrap();
     let addr = line
         .trim()
@@ -315,14 +326,12 @@ fn lg_04_a_log_that_nobody_reads_holds_up_nobody_and_what_is_lost_is_said() {
         assert_eq!(stranger.next_head().status, 401);
     };
     (0..STRANGERS).for_each(|_| knock());
-    let lines = BufReader::new(child.stderr.take().unwrap()).lines();
+    let lines = BufReader::new(server.0.stderr.take().unwrap()).lines();
     let mut lines = lines.map_while(Result::ok).take(STRANGERS);
     assert!(lines.any(|line| line.contains(" lines of the log were lost")));
     // And now nobody can read it any more.
     drop(lines);
     knock();
-    child.kill().unwrap();
-    child.wait().unwrap();
 }
 
 #[test]
