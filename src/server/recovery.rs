@@ -143,6 +143,8 @@ impl<P, S: Socket> Connection<P, S> {
         application: &mut Application<H>,
         now: &Now,
     ) {
+        // What is left of the old stream means nothing in the new one.
+        drop(self.take_unread());
         let (Some(recovery), Some(peer)) = (&mut self.recovery, &mut self.peer) else {
             return;
         };

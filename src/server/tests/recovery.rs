@@ -8,6 +8,8 @@ use super::rig::{Rig, get, upgrade};
 use super::text;
 use super::wire::Wire;
 use crate::config::Config;
+#[cfg(feature = "deflate")]
+use crate::proto::{Deflate, Deflater, OpCode, WindowBits};
 
 #[test]
 fn ht_05_a_recovery_pipelined_behind_an_unwritten_response_does_not_take_its_socket() {
@@ -86,4 +88,55 @@ fn ms_11_of_two_sockets_that_recover_a_session_at_once_neither_gets_a_message_tw
     assert!(received.messages().eq(["<1>missed"]), "{received:?}");
     rig.pass_until_empty(Duration::from_secs(80));
     rig.assert_clean();
+}
+
+#[test]
+#[cfg(feature = "deflate")]
+fn ms_11_what_is_left_of_a_compressed_stream_does_not_reach_the_next_socket() {
+    let mut config = Config::default();
+    config.read_budget_bytes = 400;
+    let mut rig = Rig::new(config);
+    let offering = |path: &str| {
+        let offer = b"Sec-WebSocket-Extensions: permessage-deflate\r\n\r\n";
+        let request = upgrade(path);
+        [request.strip_suffix(b"\r\n").unwrap(), offer].concat()
+    };
+    let first = rig.connect_healthy(&offering("/recoverable"));
+    rig.settle();
+    // All of them come in one read, and each says more than what is to be dealt with in a turn. The last one is cut.
+    let message = compressed("a".repeat(500).as_bytes());
+    let messages = message.repeat(10);
+    assert!(messages.len() < 400);
+    rig.wires[first]
+        .borrow_mut()
+        .send(&messages[..messages.len() - 3]);
+    rig.turn(0, &[]);
+    let path = format!("/recover?session={}", rig.opened(0));
+    let second = rig.connect_healthy(&offering(&path));
+    rig.settle();
+    assert!(rig.wires[first].borrow().is_dropped);
+    rig.wires[second].borrow_mut().send(&text("*fine"));
+    rig.settle();
+    let received = Received::parse(&rig.taken(second));
+    let last = received.messages().last().expect("a message");
+    assert!(
+        last.ends_with(">fine"),
+        "{last}, {:?}",
+        received.close_codes()
+    );
+    rig.pass_until_empty(Duration::from_secs(80));
+    rig.assert_clean();
+}
+
+/// A text message of a client in one compressed frame.
+#[cfg(feature = "deflate")]
+fn compressed(payload: &[u8]) -> Vec<u8> {
+    let mut out = Vec::new();
+    let deflate = Deflate {
+        own_window: WindowBits::MAX,
+        peer_keeps_context: false,
+    };
+    let mut deflater = Deflater::default();
+    assert!(deflater.deflate(deflate, OpCode::Text, payload, Some([1, 2, 3, 4]), &mut out));
+    out
 }

@@ -52,7 +52,8 @@ impl Handler for Room {
         arrival: Arrival,
         out: &mut Outgoing<'_>,
     ) -> Answer<Guest> {
-        match (request.path(), Handshake::accept(request)) {
+        let handshake = Handshake::accept(request).map(|it| it.compress(request));
+        match (request.path(), handshake) {
             ("/later", _) => {
                 let page = Page {
                     after: None,
