@@ -93,9 +93,10 @@ fn ms_11_of_two_sockets_that_recover_a_session_at_once_neither_gets_a_message_tw
 #[test]
 #[cfg(feature = "deflate")]
 fn ms_11_what_is_left_of_a_compressed_stream_does_not_reach_the_next_socket() {
-    let mut config = Config::default();
-    config.read_budget_bytes = 400;
-    let mut rig = Rig::new(config);
+    let mut rig = Rig::new(Config {
+        read_budget_bytes: 400,
+        ..Config::default()
+    });
     let offering = |path: &str| {
         let offer = b"Sec-WebSocket-Extensions: permessage-deflate\r\n\r\n";
         let request = upgrade(path);
