@@ -52,7 +52,9 @@ impl Handler for Room {
         arrival: Arrival,
         out: &mut Outgoing<'_>,
     ) -> Answer<Guest> {
-        let handshake = Handshake::accept(request).map(|it| it.compress(request));
+        let handshake = Handshake::accept(request);
+        #[cfg(feature = "deflate")]
+        let handshake = handshake.map(|it| it.compress(request));
         match (request.path(), handshake) {
             ("/later", _) => {
                 let page = Page {
