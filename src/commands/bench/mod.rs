@@ -33,7 +33,7 @@ Examples:
   switchboard bench ws://127.0.0.1:8080/echo
   switchboard bench ws://127.0.0.1:8080/relay/room --mode fan-out --clients 1000 --rate 100 --duration 30s
   switchboard bench ws://127.0.0.1:8080/ws --mode connect --json | jq .latency_us.p99
-  switchboard bench wss://127.0.0.1:8443/echo --ca ca.pem
+  switchboard bench wss://chat.example/echo --i-own-this-server --clients 100
 
 A rate takes one processor, to be punctual. Ctrl+C ends early, with the figures so far.
 
