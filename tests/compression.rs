@@ -5,12 +5,11 @@ mod peer;
 mod server_process;
 
 use std::io::Write;
-use std::process::Stdio;
 
 use flate2::{Compress, Compression, Decompress, FlushCompress, FlushDecompress};
 use peer::{Frame, Peer, http, masked_frame, opcode};
 use serde_json::{Value, json};
-use server_process::{Ended, ServerProcess, switchboard};
+use server_process::{Ended, ServerProcess, spawn_piped, switchboard};
 use switchboard::client::hub::{HubClient, HubConfig, HubEvent, Payload};
 use switchboard::client::{ClientConfig, Event, WebSocket};
 
@@ -539,12 +538,7 @@ fn our_own_client_compresses_with_our_server_and_without_it() {
 
 /// Runs a command against the server to its end, with `input` in a pipe.
 fn run_command(arguments: &[&str], input: &str) -> Ended {
-    let mut child = switchboard(arguments)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
+    let mut child = spawn_piped(switchboard(arguments));
     let mut pipe = child.stdin.take().unwrap();
     pipe.write_all(input.as_bytes()).unwrap();
     drop(pipe);

@@ -12,7 +12,7 @@ use std::process::{Command, Stdio};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use server_process::{Ended, ServerProcess, switchboard};
+use server_process::{Ended, ServerProcess, spawn_piped, switchboard};
 use switchboard::client::hub::{HubClient, HubConfig, HubEvent, HubMessage};
 use terminal::Terminal;
 use tungstenite::handshake::server::{Request, Response};
@@ -123,13 +123,8 @@ fn closed_with(socket: &mut WebSocket<TcpStream>) -> Option<u16> {
 }
 
 /// Runs a command with `input` on its standard input.
-fn run_with_input(mut command: Command, input: &[u8]) -> Ended {
-    let mut child = command
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
+fn run_with_input(command: Command, input: &[u8]) -> Ended {
+    let mut child = spawn_piped(command);
     // A command that has ended reads nothing.
     let _ = child.stdin.take().unwrap().write_all(input);
     let output = child.wait_with_output().unwrap();

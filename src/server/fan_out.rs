@@ -224,11 +224,7 @@ impl<P, S: Socket> Connection<P, S> {
         if !self.session.is_open() || self.recovery.is_some() || frames.len() > bytes_max {
             return Taken::Not;
         }
-        if batch.haste == Haste::AtOnce
-            && !self.is_blocked
-            && self.outbox.is_empty()
-            && self.link.is_straight()
-        {
+        if batch.haste == Haste::AtOnce && self.is_owed_nothing() {
             match self
                 .outbox
                 .write_through(frames, batch.feed, &mut self.link)

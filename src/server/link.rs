@@ -44,12 +44,6 @@ impl<S> Link<S> {
         Self::plain(Some(socket), address, entrance)
     }
 
-    /// Whether what is written goes on to a socket; [`Link::has_unsent`] says if not all of it gets there.
-    #[inline]
-    pub(super) fn is_straight(&self) -> bool {
-        self.has_socket()
-    }
-
     fn plain(socket: Option<S>, address: SocketAddr, entrance: Entrance) -> Self {
         match address {
             SocketAddr::V4(address) => Self::V4(socket, address, entrance),
@@ -118,6 +112,7 @@ impl<S> Link<S> {
         }
     }
 
+    /// Whether what is written goes on to a socket; [`Link::has_unsent`] says if not all of it gets there.
     #[inline]
     pub(super) fn has_socket(&self) -> bool {
         match self {

@@ -77,14 +77,16 @@ impl<H: Handler, S: Socket> EventLoop<H, S> {
 }
 
 impl<P, S: Socket> Connection<P, S> {
-    /// Whether frames can go to the socket as they are, because nothing comes before them.
+    /// Whether nothing comes before frames that are written now, and there is a socket to take them.
+    #[inline]
+    pub(super) fn is_owed_nothing(&self) -> bool {
+        !self.is_blocked && self.outbox.is_empty() && self.link.has_socket()
+    }
+
+    /// Whether frames can go to the socket as they are.
     #[inline]
     fn takes_at_once(&self) -> bool {
-        self.session.is_open()
-            && !self.is_blocked
-            && self.outbox.is_empty()
-            && self.link.is_straight()
-            && self.deflate().is_none()
+        self.session.is_open() && self.is_owed_nothing() && self.deflate().is_none()
     }
 
     /// Writes frames of so many messages; returns how many bytes went out. If those are all, the messages are accounted for.

@@ -289,14 +289,19 @@ pub(crate) fn signal(child: &Child, name: &str) {
     assert!(status.success());
 }
 
-/// Runs a command to its end, with a standard input that has nothing and does not end before.
-pub(crate) fn run_while_open(mut command: Command) -> Ended {
-    let mut child = command
+/// Starts a command with pipes for all that it reads and writes.
+pub(crate) fn spawn_piped(mut command: Command) -> Child {
+    command
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
-        .unwrap();
+        .unwrap()
+}
+
+/// Runs a command to its end, with a standard input that has nothing and does not end before.
+pub(crate) fn run_while_open(command: Command) -> Ended {
+    let mut child = spawn_piped(command);
     let input = child.stdin.take();
     let output = child.wait_with_output().unwrap();
     drop(input);

@@ -61,6 +61,14 @@ impl Identity {
             received: Vec::new(),
         }
     }
+
+    /// A client with a WebSocket at `path`, and a socket that takes everything.
+    fn visitor(&self, rig: &mut Rig, path: &str) -> Client {
+        let mut client = self.client(rig, open_wire());
+        client.say(&upgrade(path));
+        client.talk(rig);
+        client
+    }
 }
 
 /// A client that knows no faults.
@@ -178,9 +186,7 @@ fn ac_11_what_was_decrypted_beyond_a_budget_needs_no_further_event() {
     let identity = Identity::new();
     // A budget of a hundred bytes, and a hundred messages that come at once, each in a record of its own.
     let mut rig = identity.rig(None);
-    let mut client = identity.client(&mut rig, open_wire());
-    client.say(&upgrade("/echo"));
-    client.talk(&mut rig);
+    let mut client = identity.visitor(&mut rig, "/echo");
     for number in 0..100 {
         client.say(&text(&number.to_string()));
     }
@@ -197,9 +203,7 @@ fn ac_11_what_was_decrypted_beyond_a_budget_needs_no_further_event() {
 fn ac_11_an_end_right_behind_a_message_needs_no_further_event() {
     let identity = Identity::new();
     let mut rig = identity.rig(Some(Config::default()));
-    let mut client = identity.client(&mut rig, open_wire());
-    client.say(&upgrade("/echo"));
-    client.talk(&mut rig);
+    let mut client = identity.visitor(&mut rig, "/echo");
     client.say(&text("last words"));
     client.connection.send_close_notify();
     let both = client.take_unsent();
@@ -286,9 +290,7 @@ fn ac_11_a_hello_may_come_in_many_records_but_not_in_a_long_one() {
 fn ac_11_a_receiver_that_takes_little_gets_everything_and_one_that_takes_nothing_is_cut() {
     let identity = Identity::new();
     let mut rig = identity.rig(Some(Config::default()));
-    let mut client = identity.client(&mut rig, open_wire());
-    client.say(&upgrade("/echo"));
-    client.talk(&mut rig);
+    let mut client = identity.visitor(&mut rig, "/echo");
     rig.wires[client.number].borrow_mut().room = 0;
     let expected: Vec<_> = (0..30).map(|number| 10_000 + number).collect();
     for len in &expected {
@@ -326,12 +328,7 @@ fn ac_11_what_waits_encrypted_and_is_not_taken_is_timed_like_what_waits_in_an_ou
         let timeout = config.write_timeout;
         let farewell = config.close_timeout + config.linger_timeout;
         let mut rig = identity.rig(Some(config));
-        let mut clients = [0; 3].map(|_| identity.client(&mut rig, open_wire()));
-        for client in &mut clients {
-            client.say(&upgrade(path));
-            client.talk(&mut rig);
-        }
-        let [mut slow, mut steady, mut speaker] = clients;
+        let [mut slow, mut steady, mut speaker] = [0; 3].map(|_| identity.visitor(&mut rig, path));
         rig.wires[slow.number].borrow_mut().room = 0;
         rig.wires[steady.number].borrow_mut().room = 0;
         // All of it is encrypted at once, so that no outbox holds any of it.
@@ -374,11 +371,7 @@ fn ac_11_a_delivery_is_written_at_once_and_whole_whatever_the_socket_takes() {
     let identity = Identity::new();
     for room in [0, 1, 20, 60, usize::MAX] {
         let mut rig = identity.rig(Some(Config::default()));
-        let mut members = [0; 4].map(|_| identity.client(&mut rig, open_wire()));
-        for member in &mut members {
-            member.say(&upgrade("/room"));
-            member.talk(&mut rig);
-        }
+        let mut members = [0; 4].map(|_| identity.visitor(&mut rig, "/room"));
         for member in &members[1..] {
             rig.wires[member.number].borrow_mut().room = room;
         }
@@ -404,9 +397,7 @@ fn ac_11_a_delivery_is_written_at_once_and_whole_whatever_the_socket_takes() {
 fn ac_11_an_end_that_does_not_get_out_at_once_does_so_when_there_is_room() {
     let identity = Identity::new();
     let mut rig = identity.rig(Some(Config::default()));
-    let mut client = identity.client(&mut rig, open_wire());
-    client.say(&upgrade("/echo"));
-    client.talk(&mut rig);
+    let mut client = identity.visitor(&mut rig, "/echo");
     rig.wires[client.number].borrow_mut().room = 0;
     client.say(&text("bye"));
     client.say(&super::frame(crate::proto::OpCode::Close, &[3, 232]));
@@ -435,9 +426,7 @@ fn ac_11_plain_http_and_damaged_records_end_cleanly() {
     assert!(rig.wires[plain].borrow().is_finished);
     rig.wires[plain].borrow_mut().end();
     // A record that was changed on the way ends an open WebSocket as a lost one.
-    let mut client = identity.client(&mut rig, open_wire());
-    client.say(&upgrade("/room"));
-    client.talk(&mut rig);
+    let mut client = identity.visitor(&mut rig, "/room");
     client.say(&text("hello"));
     let mut record = client.take_unsent();
     *record.last_mut().unwrap() ^= 1;

@@ -1,7 +1,6 @@
 //! Deliveries that are written at once: with one write for each receiver, and whole whatever the sockets do.
 
 use std::collections::VecDeque;
-use std::io::ErrorKind;
 
 use super::rig::{Rig, upgrade};
 use super::wire::{Fault, Wire};
@@ -107,14 +106,7 @@ fn a_socket_that_takes_a_part_gets_the_rest_in_order() {
 
 #[test]
 fn whatever_the_first_write_says_the_others_get_everything() {
-    for fault in [
-        Fault::Interrupted,
-        Fault::WouldBlock,
-        Fault::Zero,
-        Fault::Short(1),
-        Fault::Broken(ErrorKind::ConnectionReset),
-        Fault::Broken(ErrorKind::BrokenPipe),
-    ] {
+    for fault in Fault::OF_A_WRITE {
         let (mut rig, lens) = room();
         for number in [1, 2] {
             rig.wires[number].borrow_mut().faults = VecDeque::from([fault]);

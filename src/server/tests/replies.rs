@@ -1,7 +1,6 @@
 //! Answers that are written at once: with one write for each read, and whole whatever the sockets do.
 
 use std::collections::VecDeque;
-use std::io::ErrorKind;
 
 use super::rig::{Rig, upgrade};
 use super::wire::Fault;
@@ -66,14 +65,7 @@ fn a_socket_that_takes_a_part_of_an_answer_gets_the_rest_in_order() {
 
 #[test]
 fn an_answer_is_whole_whatever_the_first_write_says() {
-    for fault in [
-        Fault::Interrupted,
-        Fault::WouldBlock,
-        Fault::Zero,
-        Fault::Short(1),
-        Fault::Broken(ErrorKind::ConnectionReset),
-        Fault::Broken(ErrorKind::BrokenPipe),
-    ] {
+    for fault in Fault::OF_A_WRITE {
         let (mut rig, len) = echo();
         rig.wires[0].borrow_mut().faults = VecDeque::from([Fault::Nothing, fault]);
         let expected = send_three(&rig);

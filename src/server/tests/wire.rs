@@ -26,6 +26,18 @@ pub(super) enum Fault {
     Broken(ErrorKind),
 }
 
+impl Fault {
+    /// What can go wrong when something is written.
+    pub(super) const OF_A_WRITE: [Self; 6] = [
+        Self::Interrupted,
+        Self::WouldBlock,
+        Self::Zero,
+        Self::Short(1),
+        Self::Broken(ErrorKind::ConnectionReset),
+        Self::Broken(ErrorKind::BrokenPipe),
+    ];
+}
+
 /// What lies between the server and one peer.
 #[derive(Debug, Default)]
 pub(super) struct Wire {
